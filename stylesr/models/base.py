@@ -1,0 +1,189 @@
+"""`Generator`: what every network of this package is, on disk and in memory.
+
+A generator is an `nn.Module` with the Hub's mixin, made stricter: weights load completely or not
+at all, from safetensors only, and only into the class that saved them.
+"""
+
+import hashlib
+import inspect
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from stylesr.errors import InputError, ModelError
+from stylesr.hub import CONFIG_FILE, WEIGHTS_FILE, locate
+
+__all__ = ["Generator", "check_range"]
+
+
+class Generator(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="stylesr",
+    license="apache-2.0",
+    pipeline_tag="image-to-image",
+):
+    """Base of all generators: picture in, picture out, (N, 3, H, W), RGB in [0, 1].
+
+    Subclasses take plain JSON values as constructor keywords (they become `config.json`), check
+    them with `check_range`, and state their needs as data:
+
+    Attributes:
+        scales: the factors by which the output can be larger than the input.
+        min_size: least height and width of an input, in pixels.
+    """
+
+    scales: ClassVar[tuple[int, ...]] = (1,)
+    min_size: ClassVar[int] = 1
+
+    def multiple_of(self, scale: int) -> int:
+        """Height and width of an input for this factor must be multiples of this."""
+        return 1
+
+    def receptive_field(self, scale: int) -> int:
+        """Input pixels on each side of a pixel on which its output depends."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' floating-point type."""
+        return next(self.parameters()).dtype
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The constructor's keywords and their values."""
+        return dict(self._hub_mixin_config or {})  # type: ignore[call-overload]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights: names, shapes and values as float32."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def check_input(self, x: Tensor, scale: int) -> None:
+        """Raise InputError unless `x` is a picture that `forward` takes at this factor."""
+        if scale not in self.scales:
+            raise InputError(
+                f"{type(self).__name__} enlarges by {_either(self.scales)}, not by {scale!r}"
+            )
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise InputError(f"expected a tensor (N, 3, H, W), got shape {tuple(x.shape)}")
+        height, width = x.shape[-2:]
+        if min(height, width) < self.min_size:
+            raise InputError(
+                f"{type(self).__name__} needs at least {self.min_size}×{self.min_size} pixels, "
+                f"got {height}×{width}"
+            )
+        multiple = self.multiple_of(scale)
+        if height % multiple or width % multiple:
+            raise InputError(
+                f"at ×{scale} height and width must be multiples of {multiple}, "
+                f"got {height}×{width}; pad the picture first"
+            )
+
+    # -- on disk ------------------------------------------------------------------------------
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        config = {"class_name": type(self).__name__, **self.config}
+        text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+        (save_directory / CONFIG_FILE).write_text(text, encoding="utf-8")
+        state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
+        save_file(state, str(save_directory / WEIGHTS_FILE), metadata={"format": "pt"})
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        map_location: str | torch.device = "cpu",
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> Self:
+        """Load a released model's name, a local folder or a Hub id; returns it in eval mode.
+
+        Raises:
+            ModelError: nothing found there, config.json or model.safetensors missing, another
+                class's folder, a config value out of bounds, or weights that do not fit exactly.
+        """
+        folder = locate(
+            str(pretrained_model_name_or_path),
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        model = cls._from_config(_read_config(folder), folder)
+        model._load_weights(folder / WEIGHTS_FILE)
+        return model.to(map_location).eval()
+
+    @classmethod
+    def _from_config(cls, config: dict[str, Any], folder: Path) -> Self:
+        class_name = config.pop("class_name", None)
+        if class_name != cls.__name__:
+            raise ModelError(
+                f"{folder} holds a {class_name or 'model without class_name'}, "
+                f"not a {cls.__name__}"
+            )
+        known = set(inspect.signature(cls.__init__).parameters) - {"self"}
+        if unknown := sorted(set(config) - known):
+            raise ModelError(f"{folder / CONFIG_FILE}: unknown keys {', '.join(unknown)}")
+        try:
+            return cls(**config)
+        except (InputError, TypeError) as error:
+            raise ModelError(f"{folder / CONFIG_FILE}: {error}") from error
+
+    def _load_weights(self, path: Path) -> None:
+        if not path.is_file():
+            raise ModelError(f"{path} is missing: weights are read from safetensors only")
+        try:
+            state = load_file(str(path))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
+        for name, tensor in state.items():
+            if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+                raise ModelError(f"{path}: {name} ({tensor.dtype}) has values that are not finite")
+        try:
+            self.load_state_dict(state, strict=True)
+        except RuntimeError as error:
+            raise ModelError(f"{path} does not fit {type(self).__name__}: {error}") from error
+
+
+def check_range(name: str, value: Any, low: int, high: int) -> int:
+    """Return `value` if it is a whole number in [low, high], else raise InputError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
+    return value
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing: a model folder holds config and weights") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is not readable JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} must hold a JSON object, got {type(config).__name__}")
+    return config
+
+
+def _either(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,211 @@
+"""StyleSRNet: enlarges a picture and repaints it in a style, in one pass.
+
+The trunk runs at a quarter of the output's size whatever the factor, so that cost depends on the
+output alone; a style is a set of weights, and weights of one base can be blended
+(deep network interpolation, Wang et al., CVPR 2019, https://arxiv.org/abs/1811.10515).
+Nothing reads statistics of the image, so tiles agree exactly. Seeded noise beside the image breaks
+the tie in flat regions, as in texture networks (Ulyanov et al., 2016, https://arxiv.org/abs/1603.03417)
+and StyleGAN.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stylesr.errors import InputError
+from stylesr.models.base import Generator, check_range
+
+__all__ = ["StyleSRNet", "noise_field"]
+
+TRUNK = 4  # the output is this many times the trunk's size
+NOISE_STEP = 4  # each level of noise is this many times coarser than the one before
+
+
+class StyleSRNet(Generator):
+    """One generator for super-resolution and style.
+
+    Args:
+        channels: width of the trunk, 8 to 128.
+        blocks: residual blocks in the trunk, 1 to 32.
+        tail_channels: width at half and at full output size, each 4 to 64.
+        noise_levels: seeded noise channels, at 1, 1/4, 1/16 … of the trunk's size, 0 to 4.
+        base: name of the model from which this style was trained; None for a base itself.
+        base_sha256: that model's `fingerprint()`.
+
+    Raises:
+        InputError: a value out of these bounds.
+    """
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
+    min_size: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        channels: int = 48,
+        blocks: int = 8,
+        tail_channels: Sequence[int] = (32, 16),
+        noise_levels: int = 3,
+        base: str | None = None,
+        base_sha256: str | None = None,
+    ) -> None:
+        super().__init__()
+        check_range("channels", channels, 8, 128)
+        check_range("blocks", blocks, 1, 32)
+        check_range("noise_levels", noise_levels, 0, 4)
+        if not isinstance(tail_channels, Sequence) or len(tail_channels) != 2:
+            raise InputError(f"tail_channels must be two whole numbers, got {tail_channels!r}")
+        half, full = (check_range("tail_channels", c, 4, 64) for c in tail_channels)
+        if (base is None) != (base_sha256 is None):
+            raise InputError("base and base_sha256 are given together or not at all")
+        self.noise_levels = noise_levels
+        self.base, self.base_sha256 = base, base_sha256
+        self._radius = 2 * blocks + 3  # trunk pixels that an output pixel sees on each side
+
+        self.stems = nn.ModuleDict(
+            {str(s): nn.Conv2d(3 * (TRUNK // s) ** 2, channels, 3, padding=1) for s in self.scales}
+        )
+        if noise_levels:
+            self.noise = nn.Conv2d(noise_levels, channels, 3, padding=1, bias=False)
+        self.trunk = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.up1 = _upsampler(channels, half)
+        self.up2 = _upsampler(half, full)
+        self.last = nn.Conv2d(full, 3, 3, padding=1)
+        self.skip_gain = nn.Parameter(torch.ones(1))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Start as plain bilinear enlargement: noise and last layer at zero, blocks near identity."""
+        if self.noise_levels:
+            nn.init.zeros_(self.noise.weight)
+        for block in self.trunk:
+            nn.init.zeros_(block.conv2.bias)
+            with torch.no_grad():
+                block.conv2.weight.mul_(0.1)
+        nn.init.zeros_(self.last.bias)
+        with torch.no_grad():
+            self.last.weight.mul_(0.1)
+
+    def multiple_of(self, scale: int) -> int:
+        """Inputs at ×1 are divided into 4×4 blocks, at ×2 into 2×2."""
+        return TRUNK // scale
+
+    def receptive_field(self, scale: int) -> int:
+        """Input pixels on each side of a pixel on which its output depends."""
+        return self._radius * (TRUNK // scale)
+
+    def forward(
+        self,
+        x: Tensor,
+        scale: int = 4,
+        seed: int | Sequence[int] = 0,
+        origin: tuple[int, int] = (0, 0),
+    ) -> Tensor:
+        """Enlarge by `scale` and paint.
+
+        Args:
+            x: (N, 3, H, W), RGB in [0, 1]; H and W multiples of `multiple_of(scale)`.
+            scale: 1, 2 or 4.
+            seed: of the noise; one for all pictures, or one each.
+            origin: (row, column) of x's first pixel in the whole picture, in input pixels and
+                multiples of `multiple_of(scale)`; so a tile gets the noise of its place.
+
+        Returns:
+            (N, 3, H·scale, W·scale), about [0, 1] but not clamped.
+
+        Raises:
+            InputError: wrong shape or factor.
+        """
+        self.check_input(x, scale)
+        block = self.multiple_of(scale)
+        features = self.stems[str(scale)](F.pixel_unshuffle(x, block))  # (N, C, H/b, W/b)
+        if self.noise_levels:
+            height, width = features.shape[-2:]
+            place = (origin[0] // block, origin[1] // block)
+            noise = noise_field(height, width, self.noise_levels, seed, place, x.device)
+            features = features + self.noise(noise.to(x.dtype))
+        features = self.trunk(features) + features
+        features = F.leaky_relu(self.up1(features), 0.1, inplace=True)  # half the output's size
+        features = F.leaky_relu(self.up2(features), 0.1, inplace=True)  # the output's size
+        skip = x if scale == 1 else F.interpolate(x, scale_factor=scale, mode="bilinear")
+        return self.last(features) + self.skip_gain * skip
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions beside an identity, without normalisation (EDSR, Lim et al., 2017)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        return x + self.conv2(F.relu(self.conv1(x), inplace=True))
+
+
+def noise_field(
+    height: int,
+    width: int,
+    levels: int,
+    seed: int | Sequence[int] = 0,
+    origin: tuple[int, int] = (0, 0),
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Noise as a function of seed, level, row and column: the same for every tiling and device.
+
+    Args:
+        height, width: size of the window, in trunk pixels.
+        levels: channels; level k varies over 4^k pixels, bilinearly between its lattice points.
+        seed: one whole number, or one for each picture of a batch.
+        origin: row and column of the window in the whole picture.
+
+    Returns:
+        (N, levels, height, width) float32, uniform in [-1, 1) at the lattice points; N is 1 for
+        a single seed.
+    """
+    seeds = torch.tensor([seed] if isinstance(seed, int) else list(seed), device=device)
+    channels = []
+    for level in range(levels):
+        step = NOISE_STEP**level
+        top, row_weight = _lattice(height, origin[0], step, device)
+        left, column_weight = _lattice(width, origin[1], step, device)
+        rows = torch.arange(int(top[0]), int(top[-1]) + 2, device=device)
+        columns = torch.arange(int(left[0]), int(left[-1]) + 2, device=device)
+        grid = _hash(seeds[:, None, None], level, rows[:, None], columns)  # (N, R, C)
+        top, left = top - rows[0], left - columns[0]
+        grid = torch.lerp(grid[:, top], grid[:, top + 1], row_weight[:, None])
+        channels.append(torch.lerp(grid[:, :, left], grid[:, :, left + 1], column_weight))
+    return torch.stack(channels, 1)
+
+
+def _lattice(
+    length: int, start: int, step: int, device: torch.device | str
+) -> tuple[Tensor, Tensor]:
+    """For each pixel the lattice point before it and how far it is towards the next one."""
+    place = 2 * torch.arange(start, start + length, device=device) + 1 - step  # centres, doubled
+    before = torch.div(place, 2 * step, rounding_mode="floor")
+    return before, (place - before * 2 * step).float() / (2 * step)
+
+
+def _hash(seed: Tensor, level: int, row: Tensor, column: Tensor) -> Tensor:
+    """Integer hash of 32 bits (the finaliser of MurmurHash3), as float32 in [-1, 1)."""
+    mask = 0xFFFFFFFF
+    h = (seed * 0x9E3779B1 + level * 0x85EBCA77) & mask
+    for value in (row, column):
+        h = (h ^ ((value * 0xC2B2AE3D) & mask)) & mask
+        h = ((h ^ (h >> 16)) * 0x85EBCA6B) & mask
+        h = ((h ^ (h >> 13)) * 0xC2B2AE35) & mask
+        h = h ^ (h >> 16)
+    return (h >> 8).float() / 2**23 - 1  # 24 bits are exact in float32
+
+
+def _upsampler(channels: int, out_channels: int) -> nn.Sequential:
+    """×2 by a 3×3 convolution and pixel shuffle (Shi et al., 2016), ICNR-initialised."""
+    conv = nn.Conv2d(channels, 4 * out_channels, 3, padding=1)
+    with torch.no_grad():  # the four sub-pixels start equal: no checkerboard (Aitken et al., 2017)
+        conv.weight.copy_(conv.weight[::4].repeat_interleave(4, 0))
+        nn.init.zeros_(conv.bias)
+    return nn.Sequential(conv, nn.PixelShuffle(2))
