@@ -1,0 +1,106 @@
+"""A picture in memory: float pixels in sRGB, and what has to come back in the result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylesr.errors import ImageError, InputError
+
+__all__ = ["Array", "Picture", "to_array", "to_levels", "to_pil"]
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as the package works on it.
+
+    Attributes:
+        pixels: (3, H, W) float32 in [0, 1], sRGB, RGB order. Colours below transparent pixels
+            continue the visible ones, so that resampling draws no fringe.
+        alpha: (1, H, W) float32 in [0, 1], or None for an opaque picture.
+        gray: The source was gray; it is written as gray again.
+        bits: 8 or 16, the source's bits a channel. 16-bit gray is written as 16-bit gray.
+        metadata: What survives of the source's metadata: `DateTime`, `DateTimeOriginal`,
+            `DateTimeDigitized`. `Software` and `DigitalSourceType` (an IPTC code such as
+            `compositeWithTrainedAlgorithmicMedia`) may be added to be written.
+        notices: Sentences for the user on what was changed or left out while reading.
+    """
+
+    pixels: Tensor
+    alpha: Tensor | None = None
+    gray: bool = False
+    bits: int = 8
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_planes("pixels", self.pixels, 3)
+        if self.alpha is not None:
+            _check_planes("alpha", self.alpha, 1)
+            if self.alpha.shape[1:] != self.pixels.shape[1:]:
+                raise InputError(
+                    f"alpha is {tuple(self.alpha.shape[1:])} and pixels are "
+                    f"{tuple(self.pixels.shape[1:])}; they must be of one size"
+                )
+        if self.bits not in (8, 16):
+            raise InputError(f"bits is 8 or 16, got {self.bits}")
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.pixels.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.pixels.shape[2]
+
+
+def _check_planes(name: str, planes: Tensor, count: int) -> None:
+    shape = tuple(planes.shape)
+    if planes.dtype != torch.float32 or planes.ndim != 3 or shape[0] != count or 0 in shape:
+        raise InputError(
+            f"{name} is a float32 tensor ({count}, height, width), got {planes.dtype} {shape}"
+        )
+
+
+def to_levels(values: Tensor, levels: int = 255) -> Tensor:
+    """Clamp to [0, 1] and round half up to whole levels 0…`levels`, as a float tensor."""
+    return (values.clamp(0, 1) * levels + 0.5).floor()
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """As a PIL image: L, LA, RGB or RGBA of 8 bits, or I;16 for opaque 16-bit gray.
+
+    Values are clamped to [0, 1] and rounded half up. Pillow has no deeper mode with colour or
+    alpha, so those become 8 bits.
+
+    Raises:
+        ImageError: The picture holds NaN or infinite values.
+    """
+    planes = picture.pixels.mean(0, keepdim=True) if picture.gray else picture.pixels
+    if picture.alpha is not None:
+        planes = torch.cat([planes, picture.alpha])
+    if not bool(torch.isfinite(planes).all()):
+        count = int((~torch.isfinite(planes)).sum())
+        raise ImageError(f"the picture holds {count} values that are NaN or infinite")
+    planes = planes.detach().cpu()
+    if planes.shape[0] == 1 and picture.bits == 16:
+        return Image.fromarray(to_levels(planes[0], 65535).numpy().astype(np.uint16))
+    levels = to_levels(planes).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+
+
+def to_array(picture: Picture) -> Array:
+    """As float32 (H, W, 3), or (H, W, 4) with alpha, in [0, 1]. Gray is repeated three times."""
+    planes = picture.pixels
+    if picture.alpha is not None:
+        planes = torch.cat([planes, picture.alpha])
+    array = planes.detach().cpu().permute(1, 2, 0)
+    return array.clone(memory_format=torch.contiguous_format).numpy()
