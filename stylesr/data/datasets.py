@@ -1,0 +1,121 @@
+"""Training pictures: folders of photos held in memory, cut into crops by index."""
+
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from stylesr.errors import ImageError, InputError
+from stylesr.resample import resize
+
+__all__ = ["RandomCrops", "find_pictures", "gather", "load_folder", "load_rgb", "turn"]
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def find_pictures(folder: str | Path) -> list[Path]:
+    """Picture files below a folder, sorted; a single file gives itself."""
+    folder = Path(folder)
+    if folder.is_file():
+        return [folder]
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise InputError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {folder}")
+    return found
+
+
+def load_rgb(path: str | Path, reduce: float = 1.0) -> Tensor:
+    """Read a picture as a (3, H, W) uint8 tensor, made smaller by `reduce` (antialiased)."""
+    try:
+        with Image.open(path) as image:
+            rgb = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageError(f"{path} cannot be read: {error}") from error
+    if reduce != 1:
+        size = (max(1, round(rgb.width / reduce)), max(1, round(rgb.height / reduce)))
+        rgb = rgb.resize(size, Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+
+
+def load_folder(folder: str | Path, *, at_least: int, reduce: float = 1.0) -> list[Tensor]:
+    """Read a folder of pictures; those with a side below `at_least` pixels are left out.
+
+    Raises:
+        InputError: more than one in a hundred cannot be read, or none is large enough.
+    """
+    pictures, broken, paths = [], [], find_pictures(folder)
+    for path in paths:
+        try:
+            pictures.append(load_rgb(path, reduce))
+        except ImageError:
+            broken.append(path.name)
+    if len(broken) * 100 > len(paths):
+        raise InputError(f"{len(broken)} of {len(paths)} in {folder} are broken: {broken[:5]} …")
+    large = [p for p in pictures if min(p.shape[1:]) >= at_least]
+    if not large:
+        raise InputError(f"no picture in {folder} has sides of {at_least} pixels or more")
+    return large
+
+
+class RandomCrops(Dataset[Tensor]):
+    """Square crops, flipped, turned and sometimes reduced; item i depends on (seed, i) alone.
+
+    So a run that stops and resumes at item i goes on exactly as if it had not stopped.
+
+    Args:
+        pictures: (3, H, W) uint8 tensors, each side at least `size`.
+        size: side of a crop, in pixels.
+        length: number of items.
+        seed: of all choices.
+        reduce: chance that a crop is cut larger and reduced, for sharper and more varied content.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[Tensor],
+        size: int,
+        length: int,
+        seed: int = 0,
+        reduce: float = 0.3,
+    ) -> None:
+        if small := [tuple(p.shape) for p in pictures if min(p.shape[1:]) < size]:
+            raise InputError(f"{len(small)} pictures are smaller than a crop of {size}: {small[:3]}")
+        self.pictures, self.size, self.length, self.seed = pictures, size, length, seed
+        self.reduce = reduce
+
+    def __len__(self) -> int:
+        """Number of items."""
+        return self.length
+
+    def __getitem__(self, index: int) -> Tensor:
+        """(3, size, size), float32 in [0, 1]."""
+        rng = random.Random(self.seed * 1_000_003 + index)
+        picture = rng.choice(self.pictures)
+        height, width = picture.shape[1:]
+        cut = self.size
+        if rng.random() < self.reduce:
+            cut = rng.randint(self.size, min(height, width, 2 * self.size))
+        top, left = rng.randint(0, height - cut), rng.randint(0, width - cut)
+        crop = picture[:, top : top + cut, left : left + cut].float() / 255
+        if cut != self.size:
+            crop = resize(crop[None], (self.size, self.size))[0].clamp_(0, 1)
+        return turn(crop, rng.randrange(8))
+
+
+def turn(picture: Tensor, way: int) -> Tensor:
+    """One of the eight turns and reflections of (…, H, W), `way` in 0…7."""
+    picture = torch.rot90(picture, way % 4, (-2, -1))
+    return (picture.flip(-1) if way >= 4 else picture).contiguous()
+
+
+def gather(
+    folders: Iterable[str | Path], halved: Iterable[str | Path], *, at_least: int
+) -> list[Tensor]:
+    """All pictures of `folders`, and of `halved` at half their size (soft or compressed ones)."""
+    pictures = [p for f in folders for p in load_folder(f, at_least=at_least)]
+    return pictures + [p for f in halved for p in load_folder(f, at_least=at_least, reduce=2)]

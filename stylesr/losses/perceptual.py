@@ -1,0 +1,200 @@
+"""Perceptual losses on a distilled VGG-19.
+
+Content and Gram losses as in Gatys et al. (2016, https://arxiv.org/abs/1508.06576) and
+Johnson et al. (2016, https://arxiv.org/abs/1603.08155). The network has a quarter of VGG-19's
+channels and 1×1 convolutions that map its features to VGG's own (Collaborative Distillation,
+Wang et al., CVPR 2020, https://arxiv.org/abs/2003.08436; MIT licence).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stylesr.errors import ModelError
+
+__all__ = [
+    "DistilledVGG19",
+    "content_loss",
+    "edge_loss",
+    "gram",
+    "relative_gram_loss",
+    "total_variation",
+]
+
+URL = (
+    "https://raw.githubusercontent.com/MingSun-Tse/Collaborative-Distillation/"
+    "75c1b81c1dbea11c96d3fb04e96f207dee16dcbb/trained_models/wct_se_16x_new/"
+    "20191109-211322_E20.pth"
+)
+FINGERPRINT = "2910e7636b11535ffc6c6136d4615c4d397b86ac173d7453f16000c453191a39"
+
+
+class DistilledVGG19(nn.Module):
+    """Features of VGG-19 at relu1_1, 2_1, 3_1, 4_1 and 5_1, at a sixteenth of its cost.
+
+    `forward` takes (N, 3, H, W), RGB in [0, 1], sides of at least 32, and returns a dict of the
+    network's own features. `embeddings` holds for each layer the affine map to VGG's channels,
+    (C_vgg, C + 1), bias last: Gram matrices are mapped with it, which costs far less than mapping
+    the features.
+    """
+
+    blocks: ClassVar[dict[str, tuple[str, ...]]] = {
+        "relu1_1": ("conv11",),
+        "relu2_1": ("conv12", "pool", "conv21"),
+        "relu3_1": ("conv22", "pool", "conv31"),
+        "relu4_1": ("conv32", "conv33", "conv34", "pool", "conv41"),
+        "relu5_1": ("conv42", "conv43", "conv44", "pool", "conv51"),
+    }
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        try:
+            self.register_buffer("mix", state["conv0.weight"].float().clone())
+            self.register_buffer("shift", state["conv0.bias"].float().clone())
+            for layers in self.blocks.values():
+                for name in layers:
+                    if name != "pool":
+                        self.add_module(name, _convolution(state, name))
+            self.embeddings = {
+                layer: _affine(state, f"conv{layer[4]}1_aux") for layer in self.blocks
+            }
+        except KeyError as error:
+            raise ModelError(f"the perceptual network lacks {error}") from error
+        self.requires_grad_(False).eval()
+        self.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> "DistilledVGG19":
+        """Read a safetensors file; without a path, fetch the public one once and keep it.
+
+        Raises:
+            ModelError: no such file, the download failed, or its weights are not the expected.
+        """
+        if path is None:
+            path = _fetch()
+        if not Path(path).is_file():
+            raise ModelError(f"no perceptual network at {path}; leave the path out to fetch it")
+        return cls(load_file(str(path)))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """(N, 3, H, W) in [0, 1] to features by layer: (N, C, H/2^k, W/2^k)."""
+        x = F.conv2d(x, self.mix.to(x.dtype), self.shift.to(x.dtype))
+        features = {}
+        for layer, names in self.blocks.items():
+            for name in names:
+                x = F.max_pool2d(x, 2) if name == "pool" else F.relu(self.get_submodule(name)(x))
+            features[layer] = x
+        return features
+
+    def embed(self, grams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Gram matrices (N, C+1, C+1) of own features to those of VGG, (N, C_vgg, C_vgg)."""
+        maps = {layer: self.embeddings[layer].to(g) for layer, g in grams.items()}
+        return {layer: maps[layer] @ g @ maps[layer].mT for layer, g in grams.items()}
+
+    def grams(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Gram matrices of features, in VGG's channels."""
+        return self.embed({layer: gram(f) for layer, f in features.items()})
+
+
+def gram(features: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, C+1, C+1): mean products of the channels and a constant one, float32."""
+    flat = features.float().flatten(2)  # (N, C, H·W)
+    flat = torch.cat([flat, torch.ones_like(flat[:, :1])], 1)
+    return flat @ flat.mT / flat.shape[-1]
+
+
+def relative_gram_loss(
+    grams: Mapping[str, Tensor], target: Mapping[str, Tensor], weights: Mapping[str, float]
+) -> Tensor:
+    """Weighted mean over layers of ‖G − T‖² / ‖T‖²; one weight then fits every style."""
+    terms = [
+        w * ((grams[k] - target[k]).square().sum((-2, -1)) / target[k].square().sum((-2, -1))).mean()
+        for k, w in weights.items()
+    ]
+    return torch.stack(terms).sum() / sum(weights.values())
+
+
+def content_loss(
+    features: Mapping[str, Tensor], target: Mapping[str, Tensor], weights: Mapping[str, float]
+) -> Tensor:
+    """Weighted mean over layers of ‖F − T‖² / ‖T‖², per picture."""
+    terms = [
+        w * ((features[k].float() - target[k].float()).square().sum((1, 2, 3))
+             / target[k].float().square().sum((1, 2, 3))).mean()
+        for k, w in weights.items()
+    ]
+    return torch.stack(terms).sum() / sum(weights.values())
+
+
+def edge_loss(picture: Tensor, target: Tensor, reduce: int = 2) -> Tensor:
+    """Mean absolute difference of luma gradients at 1/`reduce` of the size: keeps outlines."""
+    luma = [F.avg_pool2d(_luma(x), reduce) for x in (picture, target)]
+    horizontal = [x.diff(dim=-1) for x in luma]
+    vertical = [x.diff(dim=-2) for x in luma]
+    return (horizontal[0] - horizontal[1]).abs().mean() + (vertical[0] - vertical[1]).abs().mean()
+
+
+def total_variation(picture: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels of (N, C, H, W)."""
+    return picture.diff(dim=-1).abs().mean() + picture.diff(dim=-2).abs().mean()
+
+
+def _luma(picture: Tensor) -> Tensor:
+    weights = picture.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return (picture * weights).sum(1, keepdim=True)
+
+
+def _convolution(state: Mapping[str, Tensor], name: str) -> nn.Conv2d:
+    weight = state[f"{name}.weight"].float()
+    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
+    with torch.no_grad():
+        conv.weight.copy_(weight)
+        assert conv.bias is not None
+        conv.bias.copy_(state[f"{name}.bias"].float())
+    return conv
+
+
+def _affine(state: Mapping[str, Tensor], name: str) -> Tensor:
+    weight, bias = state[f"{name}.weight"].float(), state[f"{name}.bias"].float()
+    return torch.cat([weight.flatten(1), bias[:, None]], 1)
+
+
+def _fetch() -> Path:
+    """Download the published weights once, check them, and cache them as safetensors."""
+    cached = Path(torch.hub.get_dir()) / "stylesr" / "vgg19-distilled-16x.safetensors"
+    if cached.is_file():
+        return cached
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    download = cached.with_suffix(".download")
+    try:
+        torch.hub.download_url_to_file(URL, str(download))
+        state = torch.load(download, map_location="cpu", weights_only=True)
+    except Exception as error:  # network, disk and pickle errors share no base class
+        raise ModelError(
+            f"the perceptual network could not be fetched from {URL} ({error}); "
+            "download it elsewhere and give its path with --perceptual"
+        ) from error
+    finally:
+        download.unlink(missing_ok=True)
+    state = state.get("model", state)
+    if (found := fingerprint(state)) != FINGERPRINT:
+        raise ModelError(f"{URL} holds other weights than expected (SHA-256 {found})")
+    part = cached.with_suffix(".part")
+    save_file({k: v.contiguous() for k, v in state.items()}, str(part))
+    part.replace(cached)
+    return cached
+
+
+def fingerprint(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and float32 values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
