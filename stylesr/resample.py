@@ -45,6 +45,8 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 def downscale(image: Tensor, factor: int) -> Tensor:
     """Reduce (N, C, H, W) by a whole factor that divides H and W."""
     height, width = image.shape[-2:]
+    if factor < 1:
+        raise InputError(f"factor is a whole number from 1, got {factor}")
     if height % factor or width % factor:
         raise InputError(f"{height}×{width} cannot be divided by {factor}; crop it first")
     return resize(image, (height // factor, width // factor))
@@ -64,6 +66,7 @@ def _resize_axis(image: Tensor, axis: int, length: int) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is cached must serve training too, whoever asked first
 def _weights(source: int, target: int) -> tuple[Tensor, Tensor]:
     """Taps (target, K) in float64 and the source index of each, mirrored at the borders."""
     scale = target / source

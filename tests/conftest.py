@@ -1,0 +1,58 @@
+"""What every test may ask for: public test data beside the checkout, and small pictures."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# Before anything imports gradio or huggingface_hub.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import pytest
+import torch
+from torch import Tensor
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _folder(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs the test material of {folder}, which is not part of the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Benchmark and odd pictures; a test that needs them is skipped where they are not."""
+    return _folder("data")
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """Weights of perceptual networks; a test that needs them is skipped where they are not."""
+    return _folder("weights")
+
+
+@pytest.fixture
+def noise() -> Callable[..., Tensor]:
+    """`noise(*shape, seed=0)`: repeatable uniform values in [0, 1]."""
+
+    def make(*shape: int, seed: int = 0) -> Tensor:
+        return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+    return make
+
+
+@pytest.fixture
+def scene() -> Callable[[int, int], Tensor]:
+    """`scene(height, width)`: (3, H, W) with slopes, an edge and texture, like a small photo."""
+
+    def make(height: int, width: int) -> Tensor:
+        rows = torch.linspace(0, 1, height).view(-1, 1).expand(height, width)
+        columns = torch.linspace(0, 1, width).expand(height, width)
+        disc = ((rows - 0.5) ** 2 + (columns - 0.4) ** 2 < 0.06).float()
+        waves = 0.5 + 0.2 * torch.sin(40 * columns + 9 * rows)
+        return torch.stack([rows, 0.7 * disc + 0.3 * columns, waves]).clamp(0, 1)
+
+    return make
