@@ -14,10 +14,10 @@ from stylesr.errors import InputError
 __all__ = ["read", "save_options"]
 
 _DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
-_DATE_TAGS = {  # tag, and whether it lies in EXIF's sub-directory
-    "DateTime": (ExifTags.Base.DateTime, False),
-    "DateTimeOriginal": (ExifTags.Base.DateTimeOriginal, True),
-    "DateTimeDigitized": (ExifTags.Base.DateTimeDigitized, True),
+_DATE_TAGS = {
+    "DateTime": ExifTags.Base.DateTime,
+    "DateTimeOriginal": ExifTags.Base.DateTimeOriginal,
+    "DateTimeDigitized": ExifTags.Base.DateTimeDigitized,
 }
 _WRITABLE = (*_DATE_TAGS, "Software", "DigitalSourceType")
 _XMP = (
@@ -35,7 +35,7 @@ def read(image: Image.Image) -> tuple[int, dict[str, str], list[str]]:
     try:
         exif = image.getexif()
         details = exif.get_ifd(ExifTags.IFD.Exif)
-        found = {n: (details if sub else exif).get(tag) for n, (tag, sub) in _DATE_TAGS.items()}
+        found = {n: details.get(tag, exif.get(tag)) for n, tag in _DATE_TAGS.items()}
         orientation = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # Pillow's parser raises anything on hostile bytes; the pixels may be good
         return 1, {}, ["its damaged EXIF data was ignored"]
@@ -65,9 +65,11 @@ def save_options(kind: str, metadata: Mapping[str, str]) -> dict[str, Any]:
     if kind == "BMP" or not metadata:
         return {}
     exif = Image.Exif()
-    for name, (tag, sub) in _DATE_TAGS.items():
-        if name in metadata:
-            (exif.get_ifd(ExifTags.IFD.Exif) if sub else exif)[tag] = metadata[name]
+    for name in metadata.keys() & _DATE_TAGS.keys():
+        # TIFF has one place for all of them (as in TIFF/EP), EXIF a sub-directory for two.
+        in_main = kind == "TIFF" or name == "DateTime"
+        place = exif if in_main else exif.get_ifd(ExifTags.IFD.Exif)
+        place[_DATE_TAGS[name]] = metadata[name]
     if "Software" in metadata:
         exif[ExifTags.Base.Software] = metadata["Software"]
     if not source_type:

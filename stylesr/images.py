@@ -108,8 +108,8 @@ def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(source, np.ndarray):
         _check_array(source, max_pixels)
         colour, alpha = _split(source)
-        bits = 16 if source.dtype == np.uint16 else 8
-        return _picture(colour, alpha, bits=bits)
+        deep = source.dtype.kind == "u" and source.dtype.itemsize == 2
+        return _picture(colour, alpha, bits=16 if deep else 8)
     with _opened(source, max_pixels) as image:
         notices = [] if isinstance(source, Image.Image) else _lost_in_reading(image)
         image.load()
@@ -238,7 +238,7 @@ def _check_array(array: Array, max_pixels: int) -> None:
     _check_size("the array", shape[0], shape[1], max_pixels)
     if array.dtype.kind == "f":
         _check_unit_range(array)
-    elif array.dtype not in (np.uint8, np.uint16):
+    elif array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise ImageError(f"a picture array is uint8, uint16 or float, got {array.dtype}")
 
 
