@@ -1,0 +1,201 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from stylesr.errors import InputError
+from stylesr.models import Generator, StyleSRNet
+from stylesr.models.stylesr_net import noise_field
+from tests.models.contract import GeneratorContract, picture, randomised
+
+TINY = {"channels": 8, "blocks": 1, "tail_channels": [4, 4]}
+SHA = "0" * 64
+
+
+class TestStyleSRNet(GeneratorContract):
+    model_class = StyleSRNet
+    tiny = TINY
+    refused = [
+        ("channels", 7),
+        ("channels", 129),
+        ("channels", 48.0),
+        ("channels", "48"),
+        ("channels", True),
+        ("channels", None),
+        ("blocks", 0),
+        ("blocks", 33),
+        ("tail_channels", 16),
+        ("tail_channels", [16]),
+        ("tail_channels", [16, 16, 16]),
+        ("tail_channels", [16, 3]),
+        ("tail_channels", [65, 16]),
+        ("tail_channels", "16"),
+        ("noise_levels", -1),
+        ("noise_levels", 5),
+    ]
+
+    def call(
+        self, model: Generator, x: Tensor, scale: int, origin: tuple[int, int] = (0, 0)
+    ) -> Tensor:
+        return model(x, scale=scale, origin=origin)
+
+
+class TestWithoutNoise(GeneratorContract):
+    model_class = StyleSRNet
+    tiny = {**TINY, "noise_levels": 0}
+    refused = [("noise_levels", 1.5)]
+
+
+@pytest.fixture
+def model() -> Generator:
+    return randomised(StyleSRNet(**TINY))
+
+
+# -- the network --------------------------------------------------------------------------------
+
+
+def test_the_default_network_is_small() -> None:
+    assert sum(p.numel() for p in StyleSRNet().parameters()) <= 600_000
+
+
+@pytest.mark.parametrize("scale", StyleSRNet.scales)
+def test_a_new_network_is_close_to_bilinear_enlargement(scale: int) -> None:
+    torch.manual_seed(0)
+    model = StyleSRNet(**TINY)
+    x = picture(model, scale)
+    bilinear = torch.nn.functional.interpolate(x, scale_factor=scale, mode="bilinear")
+    with torch.no_grad():
+        assert (model(x, scale) - bilinear).abs().max() < 0.15
+
+
+@pytest.mark.parametrize("scale", StyleSRNet.scales)
+def test_cost_depends_on_the_output_alone(model: Generator, scale: int) -> None:
+    shapes: list[torch.Size] = []
+    model.trunk.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape))
+    model(torch.zeros(1, 3, 64 // scale, 96 // scale), scale)
+    assert shapes == [(1, TINY["channels"], 16, 24)]
+
+
+def test_a_seed_repeats_and_another_one_differs(model: Generator) -> None:
+    x = picture(model, 4)
+    assert torch.equal(model(x, seed=3), model(x, seed=3))
+    assert (model(x, seed=3) - model(x, seed=4)).abs().mean() > 1e-3
+
+
+def test_without_weights_on_the_noise_the_seed_has_no_influence(model: Generator) -> None:
+    model.noise.weight.data.zero_()
+    for scale in model.scales:
+        x = picture(model, scale)
+        assert torch.equal(model(x, scale, seed=1), model(x, scale, seed=2))
+
+
+def test_one_seed_for_each_picture(model: Generator) -> None:
+    x = picture(model, 4, count=2)
+    both = model(x, seed=[5, 6])
+    torch.testing.assert_close(both[:1], model(x[:1], seed=5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(both[1:], model(x[1:], seed=6), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("base", "sha"), [("photo", None), (None, SHA)])
+def test_half_a_base_is_refused(base: str | None, sha: str | None) -> None:
+    with pytest.raises(InputError, match="together"):
+        StyleSRNet(**TINY, base=base, base_sha256=sha)
+
+
+def test_the_base_is_in_the_config() -> None:
+    config = StyleSRNet(**TINY, base="photo", base_sha256=SHA).config
+    assert (config["base"], config["base_sha256"]) == ("photo", SHA)
+
+
+# -- the noise ----------------------------------------------------------------------------------
+
+
+def test_the_noise_is_these_numbers() -> None:
+    """Pinned: released styles were trained with them, and other implementations must agree."""
+    field = noise_field(2, 3, levels=3, seed=7)
+    expected = [
+        [[0.703293085, 0.296174288, -0.428096890], [-0.513281822, -0.925457239, 0.226365566]],
+        [[0.037021577, 0.143158495, 0.202592239], [0.090882070, 0.301590294, 0.389438212]],
+        [[0.261502713, 0.316795230, 0.372087747], [0.258446425, 0.319116890, 0.379787356]],
+    ]
+    torch.testing.assert_close(field, torch.tensor([expected]), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("seed", "level", "row", "column"),
+    [(0, 0, 1, 2), (7, 0, 0, 0), (7, 0, -1, -1), (-3, 0, 5, 70_000), (2**40 + 9, 0, 1_000, 3)],
+)
+def test_the_noise_is_a_hash_of_32_bit_words(seed: int, level: int, row: int, column: int) -> None:
+    """Python's own integers give the same: wrapped to 32 bits, no overflow involved."""
+    value = noise_field(1, 1, levels=1, seed=seed, origin=(row, column))
+    assert float(value) == reference_hash(seed, level, row, column)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_coarse_level_is_bilinear_between_lattice_points(level: int) -> None:
+    step = 4**level
+    row, column = 5 * step + 1, 2 * step - 1
+    y, x = (row + 0.5) / step - 0.5, (column + 0.5) / step - 0.5
+    corners = [
+        [reference_hash(9, level, math.floor(y) + i, math.floor(x) + j) for j in (0, 1)]
+        for i in (0, 1)
+    ]
+    v, u = y - math.floor(y), x - math.floor(x)
+    top, bottom = (a * (1 - u) + b * u for a, b in corners)
+    value = noise_field(1, 1, levels=3, seed=9, origin=(row, column))[0, level, 0, 0]
+    assert float(value) == pytest.approx(top * (1 - v) + bottom * v, abs=1e-6)
+
+
+places = st.integers(-(10**6), 10**6)
+
+
+@settings(deadline=None)
+@given(
+    top=places,
+    left=places,
+    inset=st.tuples(st.integers(0, 40), st.integers(0, 40)),
+    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    seed=st.integers(-(2**31), 2**32),
+)
+def test_a_window_of_the_noise_is_the_noise_of_the_window(
+    top: int, left: int, inset: tuple[int, int], size: tuple[int, int], seed: int
+) -> None:
+    (down, right), (height, width) = inset, size
+    whole = noise_field(down + height, right + width, 4, seed, (top, left))
+    window = noise_field(height, width, 4, seed, (top + down, left + right))
+    torch.testing.assert_close(window, whole[..., down:, right:], atol=1e-6, rtol=0)
+
+
+def test_different_seeds_and_levels_are_unrelated() -> None:
+    field = noise_field(64, 64, levels=1, seed=[1, 2, 3])[:, 0].flatten(1)
+    assert (torch.corrcoef(field) - torch.eye(3)).abs().max() < 0.06  # 4σ for 4096 values
+    levels = noise_field(64, 64, levels=2, seed=1)[0].flatten(1)
+    assert torch.corrcoef(levels)[0, 1].abs() < 0.06
+
+
+def test_neighbours_are_unrelated() -> None:
+    field = noise_field(65, 65, levels=1, seed=11)[0, 0]
+    for shifted in (field[1:, :-1], field[:-1, 1:], field[1:, 1:]):
+        pair = torch.stack([field[:-1, :-1].flatten(), shifted.flatten()])
+        assert torch.corrcoef(pair)[0, 1].abs() < 0.06
+
+
+def test_the_noise_is_uniform() -> None:
+    values = noise_field(256, 256, levels=1, seed=5).flatten().sort().values
+    assert values[0] >= -1 and values[-1] < 1
+    uniform = torch.linspace(-1, 1, len(values))
+    assert (values - uniform).abs().max() < 0.02  # Kolmogorov–Smirnov: 0.0064·2 at 1 %
+
+
+def reference_hash(seed: int, level: int, row: int, column: int) -> float:
+    mask = 0xFFFFFFFF
+    h = (seed * 0x9E3779B1 + level * 0x85EBCA77) & mask
+    for value in (row, column):
+        h ^= (value * 0xC2B2AE3D) & mask
+        h = ((h ^ h >> 16) * 0x85EBCA6B) & mask
+        h = ((h ^ h >> 13) * 0xC2B2AE35) & mask
+        h ^= h >> 16
+    return (h >> 8) / 2**23 - 1
