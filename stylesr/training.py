@@ -8,7 +8,7 @@ import argparse
 import csv
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -22,6 +22,7 @@ from stylesr.errors import ModelError
 
 __all__ = [
     "EarlyStop",
+    "EveryFactor",
     "add_options",
     "average",
     "load_checkpoint",
@@ -29,6 +30,7 @@ __all__ = [
     "plot_losses",
     "save_checkpoint",
     "schedule",
+    "share_out",
     "write_row",
 ]
 
@@ -136,6 +138,33 @@ def plot_losses(table: Path, picture: Path) -> None:
     figure.tight_layout()
     figure.savefig(picture, dpi=90)
     pyplot.close(figure)
+
+
+class EveryFactor(nn.Module):
+    """Runs a network at several factors in one call, so that every step trains every part of it.
+
+    Training the factors together is several times faster than taking them in turn, and each
+    parameter gets a gradient in each step, which distributed training asks for.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Sequence[tuple[int, Tensor]], **options: Any) -> list[Tensor]:
+        """Pairs (factor, pictures) to pictures, all of one size."""
+        return [self.model(x, scale=scale, **options) for scale, x in inputs]
+
+
+def share_out(batch: Tensor, shares: Mapping[int, int]) -> dict[int, Tensor]:
+    """Divide a batch in the proportion of `shares`, each getting at least one where it can."""
+    left, parts = batch, {}
+    for place, (key, share) in enumerate(shares.items()):
+        others = list(shares.values())[place + 1 :]
+        count = round(len(left) * share / (share + sum(others)))
+        count = min(max(1, count), max(0, len(left) - len(others)))
+        parts[key], left = left[:count], left[count:]
+    return {key: part for key, part in parts.items() if len(part)}
 
 
 class EarlyStop:

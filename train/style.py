@@ -73,7 +73,7 @@ class Recipe:
     resume: bool = False
 
 
-FACTORS = {4: 0.5, 2: 0.25, 1: 0.25}  # how often each is trained
+FACTORS = {4: 2, 2: 1, 1: 1}  # shares of each batch
 CONTENT_LAYERS = {"relu3_1": 0.5, "relu4_1": 1.0}
 STYLE_LAYERS = {"relu1_1": 0.3, "relu2_1": 0.7, "relu3_1": 1.0, "relu4_1": 1.0}
 HALF_LAYERS = {**STYLE_LAYERS, "relu5_1": 1.0}
@@ -85,19 +85,25 @@ class Painter(nn.Module):
     def __init__(self, style: StyleSRNet, base: StyleSRNet) -> None:
         super().__init__()
         self.style = style
-        self.anchor = {name: p.detach().clone() for name, p in base.named_parameters()}
+        self.anchor = nn.ParameterDict(
+            {name.replace(".", "/"): p.detach().clone() for name, p in base.named_parameters()}
+        ).requires_grad_(False)
 
-    def forward(self, x: Tensor, scale: int, seed: list[int], strength: float) -> Tensor:
-        """Paint (N, 3, H, W) with the weights base + strength · (style − base)."""
-        if strength == 1:
-            painted: Tensor = self.style(x, scale=scale, seed=seed)
-            return painted
-        weights = {
-            name: torch.lerp(self.anchor[name].to(p), p, strength)
-            for name, p in self.style.named_parameters()
-        }
-        painted = functional_call(self.style, weights, (x, scale, seed))
-        return painted
+    def forward(
+        self, inputs: list[tuple[int, Tensor]], seeds: list[int], strength: float
+    ) -> Tensor:
+        """Paint pairs (factor, pictures) with the weights base + strength · (style − base)."""
+        weights = dict(self.style.named_parameters())
+        if strength != 1:
+            weights = {
+                name: torch.lerp(self.anchor[name.replace(".", "/")], p, strength)
+                for name, p in weights.items()
+            }
+        painted, seeds = [], list(seeds)
+        for scale, x in inputs:
+            own, seeds = seeds[: len(x)], seeds[len(x) :]
+            painted.append(functional_call(self.style, weights, (x, scale, own)))
+        return torch.cat(painted)
 
 
 def main(recipe: Recipe) -> None:
@@ -112,6 +118,7 @@ def main(recipe: Recipe) -> None:
     torch.manual_seed(recipe.seed)
     base = StyleSRNet.from_pretrained(recipe.base)
     model = new_style(base, recipe)
+    model.skips.requires_grad_(False)  # of the linear path only the gain is learnt
     painter = Painter(model, base).to(device, memory_format=torch.channels_last)
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
     vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
@@ -164,16 +171,17 @@ def main(recipe: Recipe) -> None:
     for step, (photo, patch) in enumerate(bar, start=done + 1):
         rng = random.Random(f"{recipe.seed} {step} {accelerator.process_index}")
         together = random.Random(f"{recipe.seed} {step}")  # the same choice in every process
-        scale = together.choices(*zip(*FACTORS.items(), strict=True))[0]
         strength = together.random() if together.random() < recipe.line else 1.0
         growth = min(1.0, 0.2 + 0.8 * step / max(1.0, recipe.ramp * recipe.steps))
         seeds = [rng.randrange(2**31) for _ in range(len(photo))]
-        photo = photo.to(memory_format=torch.channels_last)
-        lr = photo if scale == 1 else downscale(photo, scale).clamp(0, 1)
+        inputs = [
+            (scale, downscale(part, scale).clamp(0, 1))
+            for scale, part in training.share_out(photo, FACTORS).items()
+        ]
 
         # -- generator: in the style, the scene whole, and a patch of the painting ---------------
         with accelerator.autocast():
-            painted = painter(lr, scale, seeds, strength)
+            painted = painter(inputs, seeds, strength)
             m = recipe.margin
             painted, target = (x[..., m:-m, m:-m].float() for x in (painted, photo))
             seen, seen_half = vgg(painted), vgg(half(painted))
@@ -197,7 +205,7 @@ def main(recipe: Recipe) -> None:
         g_optimizer.step()
         g_optimizer.zero_grad()
         scheduler.step()
-        ema.update_parameters(accelerator.unwrap_model(painter).style)
+        ema.update_parameters(model)
 
         # -- discriminator: the painting against our pictures and against photos -----------------
         critic.requires_grad_(True)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from stylesr.errors import InputError
 from stylesr.models.base import Generator, check_range
+from stylesr.resample import resize
 
 __all__ = ["StyleSRNet", "noise_field"]
 
@@ -73,20 +74,24 @@ class StyleSRNet(Generator):
         self.up1 = _upsampler(channels, half)
         self.up2 = _upsampler(half, full)
         self.last = nn.Conv2d(full, 3, 3, padding=1)
+        self.skips = nn.ModuleDict(
+            {str(s): nn.Conv2d(3, 3 * s * s, 5, bias=False) for s in self.scales if s > 1}
+        )
         self.skip_gain = nn.Parameter(torch.ones(1))
         self._initialise()
 
     def _initialise(self) -> None:
-        """Start as plain bilinear enlargement: noise and last layer at zero, blocks near identity."""
+        """Start as bicubic enlargement: noise and last layer at zero, blocks near identity."""
         if self.noise_levels:
             nn.init.zeros_(self.noise.weight)
-        for block in self.trunk:
-            nn.init.zeros_(block.conv2.bias)
-            with torch.no_grad():
-                block.conv2.weight.mul_(0.1)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
         with torch.no_grad():
-            self.last.weight.mul_(0.1)
+            for block in self.trunk:
+                block.conv2.weight.mul_(0.1)
+            for scale, skip in self.skips.items():
+                skip.weight.copy_(_bicubic_kernels(int(scale)))
 
     def multiple_of(self, scale: int) -> int:
         """Inputs at ×1 are divided into 4×4 blocks, at ×2 into 2×2."""
@@ -129,8 +134,13 @@ class StyleSRNet(Generator):
         features = self.trunk(features) + features
         features = F.leaky_relu(self.up1(features), 0.1, inplace=True)  # half the output's size
         features = F.leaky_relu(self.up2(features), 0.1, inplace=True)  # the output's size
-        skip = x if scale == 1 else F.interpolate(x, scale_factor=scale, mode="bilinear")
+        skip = x if scale == 1 else self._enlarge(x, scale)
         return self.last(features) + self.skip_gain * skip
+
+    def _enlarge(self, x: Tensor, scale: int) -> Tensor:
+        """The linear path: a 5×5 kernel for each of the scale² sub-pixels, bicubic at first."""
+        padded = F.pad(x, (2, 2, 2, 2), mode="replicate")
+        return F.pixel_shuffle(self.skips[str(scale)](padded), scale)
 
 
 class ResidualBlock(nn.Module):
@@ -200,6 +210,17 @@ def _hash(seed: Tensor, level: int, row: Tensor, column: Tensor) -> Tensor:
         h = ((h ^ (h >> 13)) * 0xC2B2AE35) & mask
         h = h ^ (h >> 16)
     return (h >> 8).float() / 2**23 - 1  # 24 bits are exact in float32
+
+
+def _bicubic_kernels(scale: int) -> Tensor:
+    """Kernels (3·scale², 3, 5, 5) that interpolate bicubically (a = -0.5) each sub-pixel."""
+    eye = torch.eye(5).view(5, 1, 1, 5)  # the answer to an impulse at each of five pixels
+    taps = resize(eye, (1, 5 * scale))[:, 0, 0, 2 * scale : 3 * scale].T  # (scale, 5)
+    planes = torch.einsum("iy,jx->ijyx", taps, taps).reshape(scale**2, 5, 5)
+    kernels = torch.zeros(3, scale**2, 3, 5, 5)
+    for channel in range(3):
+        kernels[channel, :, channel] = planes
+    return kernels.flatten(0, 1)
 
 
 def _upsampler(channels: int, out_channels: int) -> nn.Sequential:
