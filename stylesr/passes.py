@@ -1,0 +1,180 @@
+"""A picture's way through the networks: which run at which sizes, and how one of them runs.
+
+Networks enlarge by 1, 2 or 4. Any factor up to 8 is made of these: the smallest one that reaches
+the wanted size, antialiased reduction to it, and above ×4 one more ×2 by `photo`. With a brush the
+style paints a smaller picture and `photo` enlarges the rest.
+"""
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stylesr import tiling
+from stylesr.errors import InputError
+from stylesr.models.stylesr_net import TRUNK, StyleSRNet
+
+__all__ = [
+    "BRUSHES",
+    "MAX_SCALE",
+    "Pass",
+    "Size",
+    "count_tiles",
+    "default_brush",
+    "photo_passes",
+    "run_pass",
+    "style_passes",
+    "target_size",
+]
+
+Network: TypeAlias = Literal["photo", "style"]
+Size: TypeAlias = tuple[int, int]  # (height, width)
+
+BRUSHES = (1, 2, 4)
+MAX_SCALE = 8
+FINE_SIDE = 1448  # longest side painted at full size: 1448² is two million pixels
+BORDER = 8  # trunk pixels of context around the picture: without, a style leaves a frame
+TILE_SIZE = 1024 + 2 * BORDER * TRUNK  # output pixels: pictures of 2048 and 4096 divide evenly
+WHOLE_SIZE = 1536  # output pixels up to which a picture is not divided
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of a network over the whole picture, resized to `source` before where needed."""
+
+    network: Network
+    source: Size
+    factor: int
+
+    @property
+    def result(self) -> Size:
+        """Size of what the network returns."""
+        return self.source[0] * self.factor, self.source[1] * self.factor
+
+
+def target_size(size: Size, scale: float) -> Size:
+    """Each side times `scale`, rounded half up, at least 1.
+
+    Raises:
+        InputError: `scale` is not a number above 0 and up to 8.
+    """
+    is_number = isinstance(scale, int | float) and not isinstance(scale, bool)
+    if not is_number or not 0 < scale <= MAX_SCALE:
+        raise InputError(f"scale must be a number above 0 and up to {MAX_SCALE}, got {scale!r}")
+    height, width = (max(1, math.floor(side * scale + 0.5)) for side in size)
+    return height, width
+
+
+def default_brush(target: Size) -> int:
+    """The brush that keeps strokes about the same size relative to the picture."""
+    longest = max(target)
+    return next((b for b in BRUSHES if longest <= FINE_SIDE * b), BRUSHES[-1])
+
+
+def photo_passes(size: Size, target: Size) -> tuple[Pass, ...]:
+    """Passes that enlarge by `photo`; none for a reduction, which is antialiased resizing."""
+    if _native(size, target) == 1 and size != target:
+        return ()
+    return _enlarging("photo", size, target)
+
+
+def style_passes(size: Size, target: Size, brush: int) -> tuple[Pass, ...]:
+    """Passes that paint at `target` divided by `brush` and enlarge the rest by `photo`."""
+    painted = (math.ceil(target[0] / brush), math.ceil(target[1] / brush))
+    passes = _enlarging("style", size, painted)
+    return passes if brush == 1 else (*passes, Pass("photo", painted, brush))
+
+
+def _enlarging(network: Network, size: Size, target: Size) -> tuple[Pass, ...]:
+    factor = _native(size, target)
+    first = Pass(network, target if factor == 1 else size, factor)
+    if first.result[0] >= target[0] and first.result[1] >= target[1]:
+        return (first,)
+    return first, Pass("photo", first.result, 2)
+
+
+def _native(size: Size, target: Size) -> int:
+    """The smallest native factor that reaches `target`, or the largest one."""
+    needed = max(target[0] / size[0], target[1] / size[1])
+    return next((n for n in StyleSRNet.scales if n >= needed), StyleSRNet.scales[-1])
+
+
+def count_tiles(step: Pass, tile_size: int | None) -> int:
+    """How many tiles `run_pass` will compute."""
+    padded = _padded_size(step.source, step.factor)
+    return len(tiling.plan(*padded, tile_size=_tile_size(step.source, step.factor, tile_size)))
+
+
+def run_pass(
+    net: StyleSRNet, pixels: Tensor, factor: int, *, seed: int, tile_size: int | None
+) -> Generator[tuple[int, int], None, Tensor]:
+    """Pad, enlarge in tiles, crop and clamp.
+
+    Args:
+        net: computes on its own device and in its own dtype.
+        pixels: (1, 3, H, W) float32, RGB in [0, 1], of any size and on any device.
+        factor: 1, 2 or 4.
+        seed: of the noise.
+        tile_size: in output pixels, a multiple of 4; None takes 1088, and one tile for a result
+            of up to 1536².
+
+    Yields:
+        (done, total) after each tile.
+
+    Returns:
+        (1, 3, H·factor, W·factor) float32 in [0, 1] on the device of `pixels`, as the generator's
+        value.
+    """
+
+    @torch.inference_mode()
+    def enlarge(window: Tensor, top: int, left: int) -> Tensor:
+        window = window.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
+        return net(window, factor, seed=seed, origin=(top, left)).float().to(pixels.device)
+
+    height, width = pixels.shape[-2:]
+    padded = _padded_size((height, width), factor)
+    output = yield from tiling.run(
+        enlarge,
+        _pad(pixels, padded, _border(factor)),
+        factor=factor,
+        tile_size=_tile_size((height, width), factor, tile_size),
+        overlap=net.receptive_field(factor),
+        multiple=net.multiple_of(factor),
+    )
+    start = _border(factor) * factor
+    output = output[..., start : start + height * factor, start : start + width * factor]
+    return output.clamp_(0, 1)
+
+
+def _border(factor: int) -> int:
+    return BORDER * TRUNK // factor
+
+
+def _padded_size(size: Size, factor: int) -> Size:
+    """With a border on each side, up to the multiple that the factor needs."""
+    multiple = TRUNK // factor
+    height, width = (-(-(n + 2 * _border(factor)) // multiple) * multiple for n in size)
+    return height, width
+
+
+def _pad(image: Tensor, size: Size, before: int) -> Tensor:
+    """To `size`, reflected along an axis where there is room and replicated where not."""
+    for axis, length in zip((-2, -1), size, strict=True):
+        after = length - before - image.shape[axis]
+        sides = (0, 0, before, after) if axis == -2 else (before, after, 0, 0)
+        mode = "reflect" if image.shape[axis] > max(before, after) else "replicate"
+        image = F.pad(image, sides, mode=mode)
+    return image
+
+
+def _tile_size(size: Size, factor: int, tile_size: int | None) -> int | None:
+    """In input pixels; None for one tile."""
+    if tile_size is None:
+        if max(size) * factor <= WHOLE_SIZE:
+            return None
+        tile_size = TILE_SIZE
+    return tile_size // factor

@@ -1,0 +1,442 @@
+"""`StyleSRPipeline`: picture in, enlarged and painted picture out.
+
+The shape of a diffusers pipeline (loading, saving, `to`, progress bar) without any diffusion.
+"""
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias, cast, get_args
+
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import BaseOutput
+from PIL import Image
+from torch import Tensor
+
+from stylesr import tiling
+from stylesr.blending import check_strength, normalised, weighted_sum
+from stylesr.colors import keep_photo_colors, palette_only
+from stylesr.errors import InputError, ModelError
+from stylesr.images import Source, check, decode
+from stylesr.loading import check_bases, check_name, load_models, save_models
+from stylesr.models.base import check_range
+from stylesr.models.stylesr_net import TRUNK, StyleSRNet
+from stylesr.passes import (
+    BRUSHES,
+    Pass,
+    Size,
+    count_tiles,
+    default_brush,
+    photo_passes,
+    run_pass,
+    style_passes,
+    target_size,
+)
+from stylesr.picture import Array, Picture, to_array, to_pil
+from stylesr.resample import resize
+
+__all__ = ["Plan", "Progress", "StyleSRPipeline", "StyleSRPipelineOutput"]
+
+Style: TypeAlias = str | Mapping[str, float] | None
+Color: TypeAlias = Literal["style", "photo", "palette"]
+OutputType: TypeAlias = Literal["pil", "np", "pt"]
+
+MAX_OUTPUT_PIXELS = 256_000_000
+CACHED_BLENDS = 4
+
+
+@dataclass
+class StyleSRPipelineOutput(BaseOutput):  # type: ignore[misc]
+    """What the pipeline returns.
+
+    Attributes:
+        images: one result for each input: PIL images, arrays or tensors, by `output_type`.
+    """
+
+    images: list[Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: `done` of `total` tiles over all its passes, after `seconds`."""
+
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, known before it starts.
+
+    Attributes:
+        height, width: of the output.
+        tiles: how many will be computed in all.
+        brush, color: those that will be used; 1 and "style" where nothing is painted.
+        seed, tile_size: as asked for.
+        weights: of each loaded network in the one that paints.
+        passes: the runs of networks that make the picture.
+        photo_passes: those that enlarge it unpainted, for `color`.
+    """
+
+    height: int
+    width: int
+    tiles: int
+    brush: int
+    color: Color
+    seed: int
+    tile_size: int | None
+    weights: tuple[tuple[str, float], ...]
+    passes: tuple[Pass, ...]
+    photo_passes: tuple[Pass, ...]
+
+    @property
+    def paints(self) -> bool:
+        """Whether a style takes part."""
+        return any(step.network == "style" for step in self.passes)
+
+
+class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
+    """Enlarge pictures and paint them in a style, in one pass.
+
+    Example:
+        >>> pipe = StyleSRPipeline.from_pretrained("starry-night")  # doctest: +SKIP
+        >>> image = pipe("cat.jpg", scale=4, strength=0.8).images[0]  # doctest: +SKIP
+
+    Args:
+        photo: the base network, which enlarges without painting.
+        styles: networks trained from it, by name; the first one is the default.
+        base_name: the base's name, under which it can be asked for and is saved.
+        max_output_pixels: larger results are refused before work starts.
+
+    Raises:
+        InputError: a name that cannot be a folder's name, or a style with the base's name.
+        ModelError: a style was trained from another base.
+    """
+
+    def __init__(
+        self,
+        photo: StyleSRNet,
+        styles: Mapping[str, StyleSRNet] | None = None,
+        base_name: str = "photo",
+        max_output_pixels: int = MAX_OUTPUT_PIXELS,
+    ) -> None:
+        super().__init__()
+        self._nets = {base_name: photo}
+        for name, net in (styles or {}).items():
+            if name in self._nets:
+                raise InputError(f"a style cannot have the base's name, {name!r}")
+            self._nets[name] = net
+        for name, net in self._nets.items():
+            check_name(name)
+            net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        check_bases(base_name, photo, styles or {})
+        self.base_name = base_name
+        self.max_output_pixels = max_output_pixels
+        self._blends: dict[object, StyleSRNet] = {}
+        self.register_modules(photo=photo)  # diffusers knows the base; `to` moves the styles along
+
+    @property
+    def styles(self) -> list[str]:
+        """Names of the loaded styles, the default first; the base is not among them."""
+        return [name for name in self._nets if name != self.base_name]
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move or convert all networks, as `torch.nn.Module.to` does; returns the pipeline."""
+        super().to(*args, **kwargs)
+        for net in self._nets.values():
+            net.to(self.photo.device, self.photo.dtype)
+        return self
+
+    # -- on disk ------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path | Sequence[str | Path],
+        *,
+        revision: str | None = None,
+        map_location: str | torch.device = "cpu",
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        max_output_pixels: int = MAX_OUTPUT_PIXELS,
+    ) -> Self:
+        """Load one or several models and the base they were trained from.
+
+        Args:
+            pretrained_model_name_or_path: a released model's name, a local folder, a Hub id, or a
+                list of these; or a folder that `save_pretrained` wrote. In the pipeline a model
+                goes by the last part of its name. A base that is not in the list is found by the
+                name in the style's config.
+            revision: branch, tag or commit of the named models, where they are from the Hub.
+            map_location: device to load onto.
+            cache_dir, force_download, local_files_only, token: as in huggingface_hub.
+            max_output_pixels: as in the constructor.
+
+        Raises:
+            InputError: no name, or two models of the same name.
+            ModelError: a model is missing, corrupt, or of another base.
+        """
+        given = pretrained_model_name_or_path
+        sources = [given] if isinstance(given, str | Path) else given
+        load = partial(
+            StyleSRNet.from_pretrained,
+            map_location=map_location,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        base_name, nets = load_models([str(s) for s in sources], revision, load)
+        photo = nets.pop(base_name)
+        return cls(photo, nets, base_name=base_name, max_output_pixels=max_output_pixels)
+
+    def save_pretrained(self, save_directory: str | Path) -> None:
+        """Write a folder with a subfolder for each model, for `from_pretrained`.
+
+        Raises:
+            ModelError: the networks were converted from float32, which a style's tie to its base
+                does not survive.
+        """
+        save_models(Path(save_directory), self.base_name, self._nets)
+
+    def push_to_hub(self, *args: Any, **kwargs: Any) -> None:
+        """Not offered: on the Hub a style is a model of its own.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError("push each model by itself; a pipeline loads them by their Hub ids")
+
+    # -- pictures -----------------------------------------------------------------------------
+
+    def __call__(
+        self,
+        image: Source | Picture | Sequence[Source | Picture],
+        style: Style = None,
+        scale: float = 4,
+        strength: float = 1.0,
+        brush: int | None = None,
+        seed: int = 0,
+        color: Color = "style",
+        tile_size: int | None = None,
+        output_type: OutputType = "pil",
+    ) -> StyleSRPipelineOutput:
+        """Enlarge and paint one picture or a list of them.
+
+        Args:
+            image: a path, the bytes of a file, a PIL image, an array, a `Picture`, or a list.
+            style: a loaded style's name, a mix such as `{"dots": 0.7, "waves": 0.3}`, or None for
+                the first loaded style (plain enlargement where there is none). The base's name
+                asks for plain enlargement.
+            scale: any factor above 0 and up to 8. The result is H·scale × W·scale pixels, each
+                rounded half up.
+            strength: 0 for `photo`, 1 for the style, up to 1.5 for more of it.
+            brush: 1, 2 or 4: paint at the result's size divided by this and let `photo` enlarge
+                the rest. None keeps strokes about the same size relative to the picture. Without
+                a style it has no meaning.
+            seed: of the style's variation, 0 to 2**32 - 1.
+            color: "style"; "photo" for the photo's colours under the painting's light and dark;
+                "palette" for the photo's drawing in the painting's colours.
+            tile_size: side of a tile in output pixels, a multiple of 4 from 64 to 16384; less
+                needs less memory and more time. None takes 1088, and one tile up to 1536².
+            output_type: "pil"; "np" for arrays (H, W, C); "pt" for tensors (C, H, W). The latter
+                are float32 in [0, 1]; C is 3, or 4 with alpha.
+
+        Returns:
+            An object whose `images` is a list with a result for each picture.
+
+        Raises:
+            InputError: an argument out of range, before work starts.
+            ImageError: a picture that cannot be read.
+        """
+        if output_type not in get_args(OutputType):
+            raise InputError(f"output_type must be pil, np or pt, got {output_type!r}")
+        many = isinstance(image, list | tuple)
+        pictures = cast(Sequence[Source | Picture], image if many else [image])
+        if not pictures:
+            raise InputError("there is no picture in the list")
+        options: dict[str, Any] = {
+            "style": style,
+            "scale": scale,
+            "strength": strength,
+            "brush": brush,
+            "seed": seed,
+            "color": color,
+            "tile_size": tile_size,
+        }
+        plans = [self.plan(_size(picture), **options) for picture in pictures]
+        results = []
+        with self.progress_bar(total=sum(plan.tiles for plan in plans)) as bar:
+            for picture in pictures:
+                work = self.stream(picture, **options)
+                results.append(_output(tiling.drain(work, lambda _: bar.update()), output_type))
+        return StyleSRPipelineOutput(images=results)
+
+    def stream(
+        self,
+        image: Source | Picture,
+        style: Style = None,
+        scale: float = 4,
+        strength: float = 1.0,
+        brush: int | None = None,
+        seed: int = 0,
+        color: Color = "style",
+        tile_size: int | None = None,
+    ) -> Generator[Progress, None, Picture]:
+        """Enlarge and paint one picture step by step; close the generator to stop.
+
+        Arguments and errors are those of `__call__`. Bad ones are refused at once, not at the
+        first step.
+
+        Yields:
+            `Progress` after each tile. Nothing is yielded where no network runs, that is for
+            plain reduction.
+
+        Returns:
+            The result, as the generator's value.
+        """
+        plan = self.plan(_size(image), style, scale, strength, brush, seed, color, tile_size)
+        picture = image if isinstance(image, Picture) else decode(image)
+        return self._stream(picture, plan)
+
+    def plan(
+        self,
+        size: Size,
+        style: Style = None,
+        scale: float = 4,
+        strength: float = 1.0,
+        brush: int | None = None,
+        seed: int = 0,
+        color: Color = "style",
+        tile_size: int | None = None,
+    ) -> Plan:
+        """Check the arguments and say what a run on a picture of `size` (height, width) will do.
+
+        Raises:
+            InputError: an argument is out of range or the result would be too large.
+        """
+        weights = self._weights(style, check_strength(strength))
+        if brush is not None and (type(brush) is not int or brush not in BRUSHES):
+            raise InputError(f"brush must be 1, 2, 4 or None, got {brush!r}")
+        check_range("seed", seed, 0, 2**32 - 1)
+        if color not in get_args(Color):
+            raise InputError(f"color must be style, photo or palette, got {color!r}")
+        if tile_size is not None and check_range("tile_size", tile_size, 64, 16384) % TRUNK:
+            raise InputError(f"tile_size must be a multiple of {TRUNK}, got {tile_size}")
+        target = target_size(size, scale)
+        if target[0] * target[1] > self.max_output_pixels:
+            raise InputError(
+                f"scale {scale} makes {size[1]}×{size[0]} pixels {target[1]}×{target[0]}, more "
+                f"than the {self.max_output_pixels:,} allowed; take a smaller scale or picture"
+            )
+        unpainted = photo_passes(size, target)
+        if weights == ((self.base_name, 1.0),):  # nothing is painted
+            brush, color, passes = 1, "style", unpainted
+        else:
+            brush = brush or default_brush(target)
+            passes = style_passes(size, target, brush)
+        extra = () if color == "style" else unpainted
+        tiles = sum(count_tiles(step, tile_size) for step in (*passes, *extra))
+        return Plan(*target, tiles, brush, color, seed, tile_size, weights, passes, extra)
+
+    def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
+        """Name and weight of each network that is part of the painting one."""
+        if style is None:
+            style = next(iter(self.styles), self.base_name)
+        mix = {style: 1.0} if isinstance(style, str) else style
+        if not isinstance(mix, Mapping):
+            raise InputError(f"style must be a name, a mix {{name: weight}} or None, got {style!r}")
+        for name in mix:
+            if name not in self._nets:
+                raise InputError(f"style {name!r} is not loaded, only {', '.join(self._nets)}")
+        shares = {name: strength * share for name, share in normalised(mix).items()}
+        weights = sorted((k, w) for k, w in shares.items() if w != 0 and k != self.base_name)
+        if not weights:
+            return ((self.base_name, 1.0),)
+        rest = shares.get(self.base_name, 0) + (1 - strength)
+        return (*weights, (self.base_name, rest)) if rest != 0 else tuple(weights)
+
+    def _network(self, weights: tuple[tuple[str, float], ...]) -> StyleSRNet:
+        """The weighted sum of loaded networks; the last few are kept."""
+        if len(weights) == 1 and weights[0][1] == 1:
+            return self._nets[weights[0][0]]
+        key = (weights, self.photo.device, self.photo.dtype)
+        net = self._blends.pop(key, None)
+        if net is None:
+            net = weighted_sum({self._nets[name]: weight for name, weight in weights})
+        self._blends[key] = net
+        while len(self._blends) > CACHED_BLENDS:
+            self._blends.pop(next(iter(self._blends)))
+        return net
+
+    def _stream(self, picture: Picture, plan: Plan) -> Generator[Progress, None, Picture]:
+        start = time.perf_counter()
+        work = self._work(picture, plan)
+        done = 0
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                return cast(Picture, end.value)
+            done += 1
+            yield Progress(done, plan.tiles, time.perf_counter() - start)
+
+    def _work(self, picture: Picture, plan: Plan) -> Generator[object, None, Picture]:
+        """Run the passes and finish the picture; yields after each tile."""
+        pixels = picture.pixels[None]
+        result = yield from self._run(pixels, plan.passes, plan)
+        if plan.color != "style":
+            photo = yield from self._run(pixels, plan.photo_passes, plan)
+            if picture.gray:
+                photo = _grayed(photo)
+            recolor = keep_photo_colors if plan.color == "photo" else palette_only
+            result = recolor(result, photo)
+        gray = picture.gray and (not plan.paints or plan.color == "photo")
+        if gray:
+            result = _grayed(result)
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = resize(alpha[None], (plan.height, plan.width))[0].clamp(0, 1)
+        return replace(picture, pixels=result[0], alpha=alpha, gray=gray)
+
+    def _run(
+        self, pixels: Tensor, passes: Sequence[Pass], plan: Plan
+    ) -> Generator[object, None, Tensor]:
+        """One pass after the other, and the output's size at the end; yields after each tile."""
+        for step in passes:
+            net = self.photo if step.network == "photo" else self._network(plan.weights)
+            pixels = _fit(pixels, step.source)
+            pixels = yield from run_pass(
+                net, pixels, step.factor, seed=plan.seed, tile_size=plan.tile_size
+            )
+        return _fit(pixels, (plan.height, plan.width))
+
+
+# -- pictures in and out ----------------------------------------------------------------------
+
+
+def _size(image: Source | Picture) -> Size:
+    """Height and width, for a file from its header."""
+    return (image.height, image.width) if isinstance(image, Picture) else check(image)
+
+
+def _output(picture: Picture, output_type: OutputType) -> Image.Image | Array | Tensor:
+    if output_type == "pil":
+        return to_pil(picture)
+    if output_type == "np":
+        return to_array(picture)
+    return picture.pixels if picture.alpha is None else torch.cat([picture.pixels, picture.alpha])
+
+
+def _fit(image: Tensor, size: Size) -> Tensor:
+    return image if image.shape[-2:] == size else resize(image, size).clamp_(0, 1)
+
+
+def _grayed(image: Tensor) -> Tensor:
+    return image.mean(1, keepdim=True).repeat(1, 3, 1, 1)
