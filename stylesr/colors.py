@@ -1,18 +1,17 @@
-"""Whose colours: keep the photo's under the painting's light and dark, or the reverse.
-
-In YCbCr, luma is a weighted sum of R, G and B, and giving a picture another luma at the same Cb
-and Cr adds one and the same amount to its three channels. So nothing is converted here.
-"""
+"""Whose colours: the photo's in a painted picture, or the painting's in the photo."""
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from stylesr.errors import InputError
 from stylesr.resample import resize
 
 __all__ = ["keep_photo_colors", "luma", "palette_only"]
 
-COARSE = 64  # forms larger than 1/64 of the longer side count as the painting's light and dark
+COARSE = 64  # pixels of the longer side at which colours are compared
+RADIUS = 2  # of the window over which they are, at that size
+EDGE = 1e-3  # variance of luma from which a step in the photo counts as an edge
 
 
 def luma(image: Tensor) -> Tensor:
@@ -23,6 +22,8 @@ def luma(image: Tensor) -> Tensor:
 
 def keep_photo_colors(painted: Tensor, photo: Tensor) -> Tensor:
     """The painting's luma with the photo's chroma (YCbCr, BT.601).
+
+    Another luma at the same Cb and Cr is one amount added to R, G and B, so nothing is converted.
 
     Args:
         painted: (N, 3, H, W), RGB in [0, 1].
@@ -39,22 +40,33 @@ def keep_photo_colors(painted: Tensor, photo: Tensor) -> Tensor:
 
 
 def palette_only(painted: Tensor, photo: Tensor) -> Tensor:
-    """The photo's drawing in the painting's colours.
+    """The photo's drawing in the painting's colours, without its brush strokes.
 
-    Chroma and the coarse part of the luma come from `painted`, the fine part of the luma from
-    `photo`. Same shapes, range and errors as `keep_photo_colors`.
+    Adds to the photo how the painting differs from it, smoothed but for the photo's edges by a
+    guided filter at reduced size (He and Sun, 2015, https://arxiv.org/abs/1505.00996): around each
+    place the difference becomes a linear function of the photo's luma.
+
+    Args and errors as for `keep_photo_colors`.
+
+    Returns:
+        (N, 3, H, W), clamped to [0, 1].
     """
     _check_pair(painted, photo)
-    difference = luma(photo) - luma(painted)
-    return (painted + (difference - _coarse(difference))).clamp_(0, 1)
+    guide = luma(photo)
+    height, width = guide.shape[-2:]
+    ratio = min(1.0, COARSE / max(height, width))
+    size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+    x, y = resize(guide, size), resize(painted - photo, size)
+    mean_x, mean_y = _mean(x), _mean(y)
+    slope = (_mean(x * y) - mean_x * mean_y) / (_mean(x * x) - mean_x * mean_x + EDGE)
+    offset = mean_y - slope * mean_x
+    slope, offset = (resize(_mean(term), (height, width)) for term in (slope, offset))
+    return slope.mul_(guide).add_(offset).add_(photo).clamp_(0, 1)
 
 
-def _coarse(image: Tensor) -> Tensor:
-    """Low-pass by antialiased bicubic reduction and enlargement back."""
-    height, width = image.shape[-2:]
-    factor = max(8.0, max(height, width) / COARSE)
-    small = (max(1, round(height / factor)), max(1, round(width / factor)))
-    return resize(resize(image, small), (height, width))
+def _mean(image: Tensor) -> Tensor:
+    padded = F.pad(image, [RADIUS] * 4, mode="replicate")
+    return F.avg_pool2d(padded, 2 * RADIUS + 1, stride=1)
 
 
 def _check_pair(painted: Tensor, photo: Tensor) -> None:

@@ -47,21 +47,34 @@ def test_keep_photo_colors_of_a_gray_photo_is_gray(noise: Noise) -> None:
     assert torch.equal(result[:, 0], result[:, 1]) and torch.equal(result[:, 0], result[:, 2])
 
 
-def test_palette_only_keeps_the_paintings_chroma(noise: Noise) -> None:
-    painted, photo = middling(noise(1, 3, 40, 64)), middling(noise(1, 3, 40, 64, seed=1))
-    result = ycbcr(palette_only(painted, photo))
-    np.testing.assert_allclose(result[:, 1:], ycbcr(painted)[:, 1:], atol=1e-6)
+def checker(height: int, width: int) -> Tensor:
+    """Fine detail: ±0.1 in blocks of 2×2, mean 0."""
+    tile = torch.tensor([[0.1, -0.1], [-0.1, 0.1]]).repeat_interleave(2, 0).repeat_interleave(2, 1)
+    return tile.tile(height // 4, width // 4)
 
 
-def test_palette_only_takes_fine_luma_from_the_photo_and_coarse_from_the_painting() -> None:
-    checker = torch.tensor([[0.1, -0.1], [-0.1, 0.1]]).tile(64, 64)
-    slope = torch.linspace(-0.2, 0.2, 128).view(128, 1).expand(128, 128)
-    photo = (0.5 + checker).expand(1, 3, 128, 128)
-    painted = (0.5 + slope).expand(1, 3, 128, 128)
-    result = palette_only(painted, photo)
+def test_palette_only_takes_a_tint_over() -> None:
+    photo = (0.5 + checker(128, 256)).expand(1, 3, 128, 256)
+    tint = torch.tensor([0.2, -0.1, 0.05]).view(1, 3, 1, 1)
+    torch.testing.assert_close(palette_only(photo + tint, photo), photo + tint, atol=1e-5, rtol=0)
+
+
+def test_palette_only_drops_strokes_and_keeps_detail() -> None:
+    strokes, detail = checker(256, 256), checker(256, 256).roll(1, 1)
+    painted = 0.4 + strokes.expand(1, 3, 256, 256)
+    photo = 0.6 + detail.expand(1, 3, 256, 256)
     inside = (..., slice(16, -16), slice(16, -16))
-    expected = (0.5 + slope + checker).expand(1, 3, 128, 128)
-    torch.testing.assert_close(result[inside], expected[inside], atol=1e-3, rtol=0)
+    expected = 0.4 + detail.expand(1, 3, 256, 256)
+    result = palette_only(painted, photo)
+    torch.testing.assert_close(result[inside], expected[inside], atol=0.01, rtol=0)
+
+
+def test_palette_only_leaves_no_halo_at_the_photos_edges() -> None:
+    right = (torch.arange(256) >= 101).float().expand(1, 1, 256, 256)
+    left_color, right_color = torch.tensor([[0.2, 0.4, 0.6], [0.9, 0.3, 0.1]]).view(2, 1, 3, 1, 1)
+    photo = (0.3 + 0.5 * right).expand(1, 3, 256, 256)
+    painted = torch.lerp(left_color, right_color, right)
+    assert (palette_only(painted, photo) - painted).abs().max() < 0.05
 
 
 @pytest.mark.parametrize("recolor", [keep_photo_colors, palette_only])
