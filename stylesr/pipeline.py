@@ -107,7 +107,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         >>> image = pipe("cat.jpg", scale=4, strength=0.8).images[0]  # doctest: +SKIP
 
     Args:
-        photo: the base network, which enlarges without painting.
+        photo: the base network, which enlarges without painting. Networks given here are used as
+            they are, set to eval mode and to channels_last, which is faster.
         styles: networks trained from it, by name; the first one is the default.
         base_name: the base's name, under which it can be asked for and is saved.
         max_output_pixels: larger results are refused before work starts.
