@@ -21,10 +21,10 @@ LAYERS = [
     {"blending", "data", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
-    {"speed", "studio", "training"},
+    {"speed", "studio"},
     {"evaluation"},
     {"previews"},
-    {"cards"},
+    {"cards", "training"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
