@@ -1,0 +1,296 @@
+"""The command line: `stylesr enhance`, `stylesr models`, `stylesr evaluate`.
+
+Whatever is slow to import is imported by the command that needs it, so that help is instant. An
+option that is not given is not passed on: its default is that of the function called.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from stylesr import __version__
+from stylesr.errors import ImageError, InputError, StyleSRError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, 2 for bad input, 1 for other errors, 130 stopped."""
+    try:
+        args = _parser().parse_args(argv)
+        options = {key: value for key, value in vars(args).items() if key != "command"}
+        args.command(**options)
+    except StyleSRError as error:
+        _tell(f"error: {error}")
+        return 2 if isinstance(error, (InputError, ImageError)) else 1
+    except KeyboardInterrupt:
+        _tell("stopped")
+        return 130
+    return 0
+
+
+# -- commands -----------------------------------------------------------------------------------
+
+
+def _enhance(picture: str, output: str, style: str = "photo", **options: Any) -> None:
+    from stylesr import images
+
+    format = images.format_of(output)  # what can be refused is refused before work starts
+    if not Path(output).absolute().parent.is_dir():
+        raise InputError(f"there is no folder for {output!r}; make it first")
+    source = images.decode(picture)
+    if Path(output).exists() and os.path.samefile(picture, output):
+        raise InputError(f"{output!r} is the input; give the result another name")
+    images.encode(source, format)  # raises where the format cannot hold the transparency
+    for notice in source.notices:
+        _tell(notice)
+
+    from tqdm import tqdm
+
+    from stylesr import tiling
+    from stylesr.pipeline import Progress, StyleSRPipeline
+
+    mix = _parse_mix(style)
+    pipe = StyleSRPipeline.from_pretrained(list(mix))
+    names = {os.path.basename(os.path.abspath(name)): weight for name, weight in mix.items()}
+    work = pipe.stream(source, style=names if len(names) > 1 else None, **options)
+    with tqdm(unit="tile", desc="tiles", disable=None) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.total = progress.total
+            bar.update()
+
+        result = tiling.drain(work, show)
+    images.save(result, output)
+
+
+def _models(as_json: bool) -> None:
+    from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
+    from stylesr.models import StyleSRNet
+
+    rows: list[dict[str, Any]] = []
+    for name in bundled_names():
+        folder = bundled_folder() / name
+        net = StyleSRNet.from_pretrained(name)
+        rows.append(
+            {
+                "name": name,
+                "kind": "photo" if net.base is None else "style",
+                "scales": list(net.scales),
+                "parameters": sum(p.numel() for p in net.parameters()),
+                "bytes": (folder / WEIGHTS_FILE).stat().st_size,
+                "description": _first_sentence(folder / "README.md"),
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        scales = " ".join(f"×{scale}" for scale in row["scales"])
+        size = f"{row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB"
+        print(f"{row['name']:<20} {row['kind']:<6} {scales}  {size}  {row['description']}".rstrip())
+
+
+def _evaluate(
+    models: list[str], releases: str | None, write: bool, contact_sheet: str | None, **inputs: Any
+) -> None:
+    from stylesr import evaluation
+    from stylesr.hub import bundled_names, locate
+    from stylesr.releases import load
+
+    given = evaluation.Inputs(**inputs)
+    if contact_sheet and not given.photos:
+        raise InputError("--contact-sheet needs --photos")
+    if not (write or contact_sheet or given.benchmarks or given.paintings or given.speed):
+        raise InputError("nothing to measure; give --benchmarks, --paintings or --speed")
+    words = load(releases) if write or given.paintings else None
+    names = models or bundled_names()
+    for name in names if write else ():
+        if name not in bundled_names() and not Path(name).is_dir():
+            raise InputError(f"{name!r} is no folder here; --write needs one")
+        assert words is not None
+        words[locate(name).resolve().name]  # raises where a card would have nothing to say
+    for name in names:
+        folder = locate(name).resolve()
+        report = evaluation.measure(name, given, words)
+        print(f"{folder.name}: {report.parameters:,} parameters, SHA-256 {report.weights_sha256}")
+        for row in report.results:
+            print("  " + ", ".join(f"{key} {value}" for key, value in row.items()))
+        if contact_sheet and given.photos:
+            _draw_sheets(name, given.photos, Path(contact_sheet))
+        if write and words:
+            evaluation.write(folder, report)
+            _write_card(folder, given.photos, words)
+
+
+def _draw_sheets(name: str, photos: str | Path, folder: Path) -> None:
+    from stylesr import previews
+
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = os.path.basename(os.path.abspath(name))
+    for scale, sheet in previews.contact_sheets(_quiet_pipeline(name), photos):
+        sheet.save(folder / f"{stem}-x{scale}.png")
+
+
+def _write_card(folder: Path, photos: str | Path | None, words: Any) -> None:
+    from stylesr import cards, previews
+
+    if photos:
+        shown = previews.find_photos(photos, words[folder.name].preview)
+        preview = previews.encode(previews.draw(_quiet_pipeline(str(folder)), shown))
+        (folder / previews.PREVIEW_FILE).write_bytes(preview)
+    cards.write(folder, words)
+
+
+def _quiet_pipeline(name: str) -> Any:
+    from stylesr.pipeline import StyleSRPipeline
+
+    pipe = StyleSRPipeline.from_pretrained(name)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _parse_mix(text: str) -> dict[str, float]:
+    """`name`, `a,b` or `a:0.6,b:0.4` as weights by name; a colon without a number is a name's."""
+    mix: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, weight = part.rpartition(":")
+        try:
+            value = float(weight) if name else 1.0
+        except ValueError:
+            name, value = part, 1.0
+        name = (name or part).strip()
+        if not name or name in mix:
+            raise InputError(f"--style is a name, or name:0.6,other:0.4 of two, got {text!r}")
+        mix[name] = value
+    return mix
+
+
+def _first_sentence(card: Path) -> str:
+    """The line that follows a card's title."""
+    if not card.is_file():
+        return ""
+    body = card.read_text(encoding="utf-8").partition("\n# ")[2]
+    return next((line for line in body.splitlines()[1:] if line), "")
+
+
+# -- options ------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for all other errors."""
+        _tell(f"error: {message} (see {self.prog} --help)")
+        sys.exit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="stylesr", description="Enlarge photos and paint them, in one pass.")
+    parser.add_argument("--version", action="version", version=f"stylesr {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_enhance(commands)
+    _add_models(commands)
+    _add_evaluate(commands)
+    return parser
+
+
+def _add_enhance(commands: Any) -> None:
+    parser = commands.add_parser(
+        "enhance",
+        help="enlarge a picture, plain or in a style",
+        description="Enlarge a picture, plain or in a style.",
+        epilog="Example: stylesr enhance cat.jpg cat.png --style starry-night --scale 4",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=_enhance)
+    parser.add_argument("picture", metavar="IN", help="a JPEG, PNG, WebP, TIFF or BMP file")
+    parser.add_argument("output", metavar="OUT", help="the result; its extension is its format")
+    parser.add_argument(
+        "--style",
+        help="a released model, a local folder, a Hub id, or a mix of them such as "
+        "starry-night:0.6,great-wave:0.4 (default: photo, plain enlargement)",
+    )
+    parser.add_argument(
+        "--scale", type=float, help="how many times larger, up to 8; fractions too (default: 4)"
+    )
+    parser.add_argument(
+        "--strength", type=float, help="0 is plain, 1 the style, up to 1.5 more (default: 1.0)"
+    )
+    parser.add_argument(
+        "--brush",
+        type=_number_or_auto,
+        metavar="{auto,1,2,4}",
+        help="how large the strokes are; auto fits them to the result's size (default: auto)",
+    )
+    parser.add_argument("--seed", type=int, help="of the style's variation (default: 0)")
+    parser.add_argument(
+        "--color",
+        choices=("style", "photo", "palette"),
+        help="colours and drawing of the style, the photo's colours, or the photo's drawing in "
+        "the style's colours (default: style)",
+    )
+    parser.add_argument(
+        "--tile-size",
+        type=_number_or_auto,
+        metavar="N",
+        help="side of a tile of the result in pixels, a multiple of 4; less needs less memory "
+        "(default: auto)",
+    )
+
+
+def _add_models(commands: Any) -> None:
+    parser = commands.add_parser(
+        "models", help="list the models that come along", description="List the bundled models."
+    )
+    parser.set_defaults(command=_models)
+    parser.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure models, and write their figures, previews and cards",
+        description="Measure models by the protocol that metrics.json states. What is not given "
+        "is not measured.",
+    )
+    parser.set_defaults(command=_evaluate)
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="names or folders (default: all bundled models)"
+    )
+    parser.add_argument("--benchmarks", metavar="DIR", help="holds Set5, Set14, BSD100 …")
+    parser.add_argument("--photos", metavar="DIR", help="held-out photos, for styles and previews")
+    parser.add_argument("--paintings", metavar="DIR", help="the works that releases.toml names")
+    parser.add_argument("--vgg", metavar="FILE", help="distilled VGG-19, safetensors")
+    parser.add_argument("--squeezenet", metavar="FILE", help="SqueezeNet 1.1, safetensors")
+    parser.add_argument("--lpips", metavar="FILE", help="LPIPS heads for SqueezeNet, safetensors")
+    parser.add_argument("--speed", action="store_true", help="time the pipeline against its peer")
+    parser.add_argument(
+        "--releases", metavar="FILE", help="what cards say in words (default: train/releases.toml)"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="write metrics.json, preview.webp and README.md"
+    )
+    parser.add_argument(
+        "--contact-sheet", metavar="DIR", help="draw a sheet per model and factor to look at"
+    )
+
+
+def _number_or_auto(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a whole number or auto, got {text!r}")
+    return int(text)
+
+
+def _tell(message: str) -> None:
+    """One line on stderr, which leaves stdout to results."""
+    print("stylesr: " + " ".join(message.split()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""Cards are rendered, never written: figures from metrics.json, words from releases.toml."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from stylesr import cards, evaluation, releases
+from stylesr.errors import InputError, ModelError
+from stylesr.evaluation import Report, Row
+from stylesr.hub import bundled_folder, bundled_names
+from tests import tiny
+
+RELEASES = """
+[held_out]
+name = "Holiday Photos"
+url = "https://example.org/photos"
+licence = "CC0-1.0"
+
+[data.mine]
+name = "my <photos> & others"
+url = "https://example.org/mine"
+licence = "CC BY 4.0"
+
+[models.photo]
+description = "Enlarges."
+data = ["mine"]
+preview = ["one"]
+
+[models.dots]
+description = "Paints dots."
+data = ["mine"]
+preview = ["two"]
+training = "4,000 steps."
+
+[models.dots.work]
+artist = "A. Painter"
+title = "Dots"
+year = "about 1900"
+image = "dots.png"
+provenance = "her studio"
+licence = "public domain"
+"""
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> releases.Releases:
+    path = tmp_path / "releases.toml"
+    path.write_text(RELEASES)
+    return releases.load(path)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    tiny.photo().save_pretrained(tmp_path / "photo")
+    rows = [fidelity("Set5", 2, 36.91234), fidelity("Set5", 4, 31.61234), speed()]
+    evaluation.write(tmp_path / "photo", report(rows))
+    return tmp_path / "photo"
+
+
+@pytest.fixture
+def dots(tmp_path: Path) -> Path:
+    tiny.style(tiny.photo(), 1).save_pretrained(tmp_path / "dots")
+    evaluation.write(tmp_path / "dots", report([likeness(1.0, 0.3217), likeness(0.5, 0.6217)]))
+    return tmp_path / "dots"
+
+
+def report(rows: list[Row]) -> Report:
+    return Report("abc" * 21 + "d", 123456, evaluation._protocol(rows), rows)
+
+
+def fidelity(dataset: str, scale: int, psnr: float, **more: float) -> Row:
+    return {
+        "task": "super-resolution",
+        "dataset": dataset,
+        "scale": scale,
+        "pictures": 5,
+        "psnr_y": psnr,
+        "ssim_y": 0.9543,
+        "bicubic_psnr_y": 28.4218,
+        "bicubic_ssim_y": 0.8104,
+        "gain_db": 3.2,
+        **more,
+    }
+
+
+def likeness(strength: float, ratio: float) -> Row:
+    return {
+        "task": "style",
+        "dataset": "Holiday Photos",
+        "features": "SqueezeNet 1.1",
+        "scale": 4,
+        "strength": strength,
+        "pictures": 25,
+        "style_distance": 0.2,
+        "photo_style_distance": 0.9,
+        "style_ratio": ratio,
+        "content_distance": 0.5,
+        "bicubic_content_distance": 0.25,
+    }
+
+
+def speed() -> Row:
+    return {"task": "speed", "scale": 4, "peer": "a peer", "time_ratio": 0.314}
+
+
+def front(text: str) -> dict[str, Any]:
+    data: dict[str, Any] = ModelCard(text).data.to_dict()
+    return data
+
+
+def test_the_front_matter_is_what_the_hub_reads(
+    photo: Path, dots: Path, words: releases.Releases
+) -> None:
+    for folder in (photo, dots):
+        data = front(cards.render(folder, words))
+        assert data["license"] == "apache-2.0"
+        assert data["library_name"] == "stylesr"
+        assert data["pipeline_tag"] == "image-to-image"
+        assert {"stylesr", "super-resolution"} <= set(data["tags"])
+        assert ("style-transfer" in data["tags"]) == (folder == dots)
+        assert "base_model" not in data  # a Hub id is not known yet
+
+
+def test_the_model_index_holds_every_figure_with_its_protocol(
+    photo: Path, words: releases.Releases
+) -> None:
+    (index,) = front(cards.render(photo, words))["model-index"]
+    assert index["name"] == "photo"
+    found = {
+        (entry["dataset"]["name"], metric["type"]): metric["value"]
+        for entry in index["results"]
+        for metric in entry["metrics"]
+    }
+    assert found == {
+        ("Set5 ×2", "psnr"): 36.91234,
+        ("Set5 ×2", "ssim"): 0.9543,
+        ("Set5 ×4", "psnr"): 31.61234,
+        ("Set5 ×4", "ssim"): 0.9543,
+    }
+    for entry in index["results"]:
+        assert entry["task"]["type"] == "image-to-image"
+        assert entry["dataset"]["args"]["protocol"] == evaluation.PROTOCOL["super-resolution"]
+
+
+def test_a_styles_model_index_tells_network_and_strength(
+    dots: Path, words: releases.Releases
+) -> None:
+    (index,) = front(cards.render(dots, words))["model-index"]
+    (entry,) = index["results"]
+    ratios = {m["name"]: m["value"] for m in entry["metrics"] if m["type"] == "style-ratio"}
+    assert ratios == {
+        "style distance / that of the photo, SqueezeNet 1.1, strength 1": 0.3217,
+        "style distance / that of the photo, SqueezeNet 1.1, strength 0.5": 0.6217,
+    }
+
+
+def test_a_photo_models_page(photo: Path, words: releases.Releases) -> None:
+    page = cards.render(photo, words)
+    assert "# photo\n\nEnlarges.\n" in page
+    assert "| Set5 ×4 | 31.61 | 28.42 | +3.20 | 0.9543 | 0.8104 |\n" in page
+    assert "LPIPS |" not in page
+    assert "×4 takes 0.31 of the time of a peer." in page
+    assert "123,456 parameters" in page
+    assert "- [my <photos> & others](https://example.org/mine): CC BY 4.0\n" in page
+    assert 'from_pretrained("photo")' in page and "--style photo" in page
+    assert "medical" in page and "identification" in page and "forensic" in page
+    assert "preview.webp" not in page  # there is none
+
+
+def test_lpips_has_columns_where_it_was_measured(photo: Path, words: releases.Releases) -> None:
+    rows = [fidelity("Set5", 4, 31.6, lpips=0.1234, bicubic_lpips=0.4321)]
+    evaluation.write(photo, report(rows))
+    evaluation.write(photo, report([fidelity("Set5", 2, 36.9)]))
+    page = cards.render(photo, words)
+    assert "| 0.9543 | 0.8104 | 0.1234 | 0.4321 |\n" in page
+    assert "| 0.9543 | 0.8104 | – | – |\n" in page
+
+
+def test_a_styles_page(dots: Path, words: releases.Releases) -> None:
+    (dots / "preview.webp").write_bytes(b"a picture")
+    page = cards.render(dots, words)
+    assert "| SqueezeNet 1.1 | 0.5 | 0.200 | 0.900 | 0.62 | 0.500 | 0.250 |\n" in page
+    assert "A. Painter, *Dots*, about 1900; public domain. Reproduction: her studio." in page
+    assert "4,000 steps." in page
+    assert "(preview.webp)" in page and "[Holiday Photos](https://example.org/photos)" in page
+    assert "from [`photo`](../photo)" in page
+    assert page.index("## Use") < page.index("## Intended") < page.index("## Training")
+    assert page.index("## Training") < page.index("## Results") < page.index("## Licence and")
+
+
+def test_markdown_has_no_gaps_and_no_loose_ends(
+    photo: Path, dots: Path, words: releases.Releases
+) -> None:
+    for folder in (photo, dots):
+        page = cards.render(folder, words)
+        assert "\n\n\n" not in page and "{" not in page.replace('{"dots": 0.6, "another": 0.4}', "")
+        assert page.endswith("\n") and not page.endswith("\n\n")
+        for line in page.splitlines():
+            assert line == line.rstrip()
+
+
+def test_write_puts_the_card_beside_the_weights(photo: Path, words: releases.Releases) -> None:
+    cards.write(photo, words)
+    assert (photo / "README.md").read_text(encoding="utf-8") == cards.render(photo, words)
+
+
+def test_a_model_that_was_not_measured_has_no_card(photo: Path, words: releases.Releases) -> None:
+    (photo / "metrics.json").unlink()
+    with pytest.raises(ModelError, match="photo was never measured"):
+        cards.render(photo, words)
+
+
+def test_words_and_weights_must_be_of_one_kind(
+    dots: Path, photo: Path, words: releases.Releases, tmp_path: Path
+) -> None:
+    dots.rename(tmp_path / "aside")
+    photo.rename(tmp_path / "dots")
+    (tmp_path / "aside").rename(tmp_path / "photo")
+    with pytest.raises(InputError, match="dots is a photo model, so it has no work"):
+        cards.render(tmp_path / "dots", words)
+    with pytest.raises(InputError, match="photo is a style, so it has a work"):
+        cards.render(tmp_path / "photo", words)
+
+
+def test_a_template_that_asks_for_what_is_not_there_is_refused(
+    photo: Path, words: releases.Releases, tmp_path: Path
+) -> None:
+    (tmp_path / "template.md").write_text("{{ energy }}")
+    with pytest.raises(InputError, match=r"template.md.*'energy' is undefined"):
+        cards.render(photo, words, tmp_path / "template.md")
+    with pytest.raises(InputError, match=r"none.md"):
+        cards.render(photo, words, tmp_path / "none.md")
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_committed_cards_are_fresh(name: str) -> None:
+    committed = (bundled_folder() / name / "README.md").read_text(encoding="utf-8")
+    assert committed == cards.render(bundled_folder() / name, releases.load()), (
+        f"run stylesr evaluate {name} --write"
+    )
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_committed_previews_are_small_pictures(name: str) -> None:
+    path = bundled_folder() / name / "preview.webp"
+    assert path.stat().st_size <= 250_000
+    with Image.open(path, formats=["WEBP"]) as image:
+        assert 1100 <= image.width <= 1300
