@@ -14,14 +14,14 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from stylesr.errors import ModelError
+from stylesr.errors import InputError, ModelError
 
 __all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "bundled_folder", "bundled_names", "locate"]
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def bundled_folder() -> Path:
@@ -38,7 +38,7 @@ def bundled_names() -> list[str]:
 
 
 def locate(
-    name: str,
+    name: str | Path,
     *,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
@@ -49,19 +49,21 @@ def locate(
     """Find a model's folder: a bundled name, then a local folder, then a Hub id.
 
     Args:
-        name: for example "photo", "./my-style" or "user/my-style".
+        name: for example "photo", "./my-style" or "user/my-style"; a `Path` is always a folder.
         revision: branch, tag or commit; only for the Hub.
 
     Returns:
         A local folder with config.json and model.safetensors (downloaded where needed).
 
     Raises:
+        InputError: a revision of a model that is not on the Hub.
         ModelError: nothing of that name, or the Hub refused; says what would work.
     """
-    if name in bundled_names():
-        return bundled_folder() / name
-    if Path(name).is_dir():
-        return Path(name)
+    if (folder := _local(name)) is not None:
+        if revision is not None:
+            raise InputError(f"revision {revision!r}: {name} is not on the Hub and has only one")
+        return folder
+    name = str(name)
     if not _HUB_ID.fullmatch(name):
         raise ModelError(
             f"no model {name!r}: bundled are {', '.join(bundled_names()) or 'none'}; "
@@ -93,3 +95,13 @@ def locate(
     except (HfHubHTTPError, HFValidationError) as error:
         raise ModelError(f"{name} could not be loaded from the Hub: {error}") from error
     return Path(files[0]).parent
+
+
+def _local(name: str | Path) -> Path | None:
+    """A bundled model's folder, or a folder of that name."""
+    if isinstance(name, str) and name in bundled_names():
+        return bundled_folder() / name
+    try:
+        return Path(name) if str(name) and Path(name).is_dir() else None
+    except OSError:  # a name that no file system takes
+        return None

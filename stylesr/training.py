@@ -19,6 +19,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from stylesr.errors import ModelError
+from stylesr.models import StyleSRNet
+from stylesr.pipeline import StyleSRPipeline
+from stylesr.previews import draw
 
 __all__ = [
     "EarlyStop",
@@ -28,6 +31,7 @@ __all__ = [
     "load_checkpoint",
     "means",
     "plot_losses",
+    "preview",
     "save_checkpoint",
     "schedule",
     "share_out",
@@ -48,9 +52,7 @@ def add_options(parser: argparse.ArgumentParser, recipe: type) -> None:
                 flag, nargs="+", type=kind, default=default, required=default is MISSING
             )
         else:
-            parser.add_argument(
-                flag, type=item.type, default=default, required=default is MISSING
-            )
+            parser.add_argument(flag, type=item.type, default=default, required=default is MISSING)
 
 
 def average(model: nn.Module, decay: float = 0.999) -> AveragedModel:
@@ -167,6 +169,16 @@ def share_out(batch: Tensor, shares: Mapping[int, int]) -> dict[int, Tensor]:
     return {key: part for key, part in parts.items() if len(part)}
 
 
+def preview(
+    out: Path, step: int, base: StyleSRNet, styles: Mapping[str, StyleSRNet], photos: Sequence[Path]
+) -> Path:
+    """Draw what the averaged weights do to photos, through the pipeline that users call."""
+    path = out / "previews" / f"step-{step:07d}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw(StyleSRPipeline(base, styles), photos).save(path)
+    return path
+
+
 class EarlyStop:
     """Says when a figure that should grow has not grown for `patience` looks (0 = never)."""
 
@@ -182,7 +194,9 @@ class EarlyStop:
 
 def means(losses: Sequence[dict[str, Tensor]]) -> dict[str, float]:
     """Average each named loss over the steps since the last log line."""
-    return {k: float(torch.stack([row[k].detach().float() for row in losses]).mean()) for k in losses[0]}
+    return {
+        k: float(torch.stack([row[k].detach().float() for row in losses]).mean()) for k in losses[0]
+    }
 
 
 def _sha256(path: Path) -> str:

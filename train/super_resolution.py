@@ -48,6 +48,8 @@ class Recipe:
     seed: int = 0
     mixed_precision: str = "no"  # "bf16" where the processor has it: about twice as fast
     log_every: int = 100
+    preview_photos: str = ""  # a folder; its first pictures are enlarged in between
+    previews: int = 4
     preview_every: int = 2000
     save_every: int = 1000
     patience: int = 0  # stop after so many previews without a gain; 0 = never
@@ -145,6 +147,9 @@ def main(recipe: Recipe) -> None:
             figures = validate(ema.module, recipe.validation)
             tqdm.write(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
             accelerator.log(figures, step=step)
+            if recipe.preview_photos:
+                paths = find_pictures(recipe.preview_photos)[: recipe.previews]
+                training.preview(out, step, ema.module, {}, paths)
             if figures and stop(sum(figures.values())):
                 break
     accelerator.end_training()

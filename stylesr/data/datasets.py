@@ -84,7 +84,9 @@ class RandomCrops(Dataset[Tensor]):
         reduce: float = 0.3,
     ) -> None:
         if small := [tuple(p.shape) for p in pictures if min(p.shape[1:]) < size]:
-            raise InputError(f"{len(small)} pictures are smaller than a crop of {size}: {small[:3]}")
+            raise InputError(
+                f"{len(small)} pictures are smaller than a crop of {size}: {small[:3]}"
+            )
         self.pictures, self.size, self.length, self.seed = pictures, size, length, seed
         self.reduce = reduce
 

@@ -1,0 +1,1 @@
+"""Losses: perceptual (style and content) and adversarial."""

@@ -52,6 +52,9 @@ class DistilledVGG19(nn.Module):
         "relu5_1": ("conv42", "conv43", "conv44", "pool", "conv51"),
     }
 
+    mix: Tensor
+    shift: Tensor
+
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
         try:
@@ -67,7 +70,7 @@ class DistilledVGG19(nn.Module):
         except KeyError as error:
             raise ModelError(f"the perceptual network lacks {error}") from error
         self.requires_grad_(False).eval()
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "DistilledVGG19":
@@ -114,7 +117,8 @@ def relative_gram_loss(
 ) -> Tensor:
     """Weighted mean over layers of ‖G − T‖² / ‖T‖²; one weight then fits every style."""
     terms = [
-        w * ((grams[k] - target[k]).square().sum((-2, -1)) / target[k].square().sum((-2, -1))).mean()
+        w
+        * ((grams[k] - target[k]).square().sum((-2, -1)) / target[k].square().sum((-2, -1))).mean()
         for k, w in weights.items()
     ]
     return torch.stack(terms).sum() / sum(weights.values())
@@ -125,8 +129,11 @@ def content_loss(
 ) -> Tensor:
     """Weighted mean over layers of ‖F − T‖² / ‖T‖², per picture."""
     terms = [
-        w * ((features[k].float() - target[k].float()).square().sum((1, 2, 3))
-             / target[k].float().square().sum((1, 2, 3))).mean()
+        w
+        * (
+            (features[k].float() - target[k].float()).square().sum((1, 2, 3))
+            / target[k].float().square().sum((1, 2, 3))
+        ).mean()
         for k, w in weights.items()
     ]
     return torch.stack(terms).sum() / sum(weights.values())

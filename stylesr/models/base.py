@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -47,7 +47,10 @@ class Generator(
         return 1
 
     def receptive_field(self, scale: int) -> int:
-        """Input pixels on each side of a pixel on which its output depends."""
+        """Input pixels on which an output pixel depends, beyond its aligned block on each side.
+
+        A block is `multiple_of(scale)` input pixels; tiles start on its multiples.
+        """
         raise NotImplementedError
 
     @property
@@ -63,7 +66,7 @@ class Generator(
     @property
     def config(self) -> dict[str, Any]:
         """The constructor's keywords and their values."""
-        return dict(self._hub_mixin_config or {})  # type: ignore[call-overload]
+        return dict(cast(dict[str, Any], self._hub_mixin_config or {}))
 
     def fingerprint(self) -> str:
         """SHA-256 of the weights: names, shapes and values as float32."""
@@ -75,12 +78,15 @@ class Generator(
 
     def check_input(self, x: Tensor, scale: int) -> None:
         """Raise InputError unless `x` is a picture that `forward` takes at this factor."""
-        if scale not in self.scales:
+        if type(scale) is not int or scale not in self.scales:
             raise InputError(
                 f"{type(self).__name__} enlarges by {_either(self.scales)}, not by {scale!r}"
             )
-        if x.ndim != 4 or x.shape[1] != 3:
-            raise InputError(f"expected a tensor (N, 3, H, W), got shape {tuple(x.shape)}")
+        if x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point():
+            raise InputError(
+                "expected a floating-point tensor (N, 3, H, W) with values in [0, 1], "
+                f"got {x.dtype} of shape {tuple(x.shape)}"
+            )
         height, width = x.shape[-2:]
         if min(height, width) < self.min_size:
             raise InputError(
@@ -122,7 +128,7 @@ class Generator(
                 class's folder, a config value out of bounds, or weights that do not fit exactly.
         """
         folder = locate(
-            str(pretrained_model_name_or_path),
+            pretrained_model_name_or_path,
             revision=revision,
             cache_dir=cache_dir,
             force_download=force_download,
@@ -138,8 +144,7 @@ class Generator(
         class_name = config.pop("class_name", None)
         if class_name != cls.__name__:
             raise ModelError(
-                f"{folder} holds a {class_name or 'model without class_name'}, "
-                f"not a {cls.__name__}"
+                f"{folder} holds a {class_name or 'model without class_name'}, not a {cls.__name__}"
             )
         known = set(inspect.signature(cls.__init__).parameters) - {"self"}
         if unknown := sorted(set(config) - known):
@@ -157,8 +162,8 @@ class Generator(
         except (SafetensorError, OSError, ValueError) as error:
             raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
         for name, tensor in state.items():
-            if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
-                raise ModelError(f"{path}: {name} ({tensor.dtype}) has values that are not finite")
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                raise ModelError(f"{path}: {name} has values that are not finite")
         try:
             self.load_state_dict(state, strict=True)
         except RuntimeError as error:

@@ -8,8 +8,9 @@ the tie in flat regions, as in texture networks (Ulyanov et al., 2016, https://a
 and StyleGAN.
 """
 
+import re
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,8 +47,8 @@ class StyleSRNet(Generator):
     def __init__(
         self,
         channels: int = 48,
-        blocks: int = 8,
-        tail_channels: Sequence[int] = (32, 16),
+        blocks: int = 6,
+        tail_channels: Sequence[int] = (24, 8),
         noise_levels: int = 3,
         base: str | None = None,
         base_sha256: str | None = None,
@@ -59,8 +60,7 @@ class StyleSRNet(Generator):
         if not isinstance(tail_channels, Sequence) or len(tail_channels) != 2:
             raise InputError(f"tail_channels must be two whole numbers, got {tail_channels!r}")
         half, full = (check_range("tail_channels", c, 4, 64) for c in tail_channels)
-        if (base is None) != (base_sha256 is None):
-            raise InputError("base and base_sha256 are given together or not at all")
+        _check_base(base, base_sha256)
         self.noise_levels = noise_levels
         self.base, self.base_sha256 = base, base_sha256
         self._radius = 2 * blocks + 3  # trunk pixels that an output pixel sees on each side
@@ -84,21 +84,20 @@ class StyleSRNet(Generator):
         """Start as bicubic enlargement: noise and last layer at zero, blocks near identity."""
         if self.noise_levels:
             nn.init.zeros_(self.noise.weight)
-        nn.init.zeros_(self.last.weight)
-        assert self.last.bias is not None
-        nn.init.zeros_(self.last.bias)
         with torch.no_grad():
+            for parameter in self.last.parameters():
+                parameter.zero_()
             for block in self.trunk:
-                block.conv2.weight.mul_(0.1)
+                cast(ResidualBlock, block).conv2.weight.mul_(0.1)
             for scale, skip in self.skips.items():
-                skip.weight.copy_(_bicubic_kernels(int(scale)))
+                cast(nn.Conv2d, skip).weight.copy_(_bicubic_kernels(int(scale)))
 
     def multiple_of(self, scale: int) -> int:
         """Inputs at ×1 are divided into 4×4 blocks, at ×2 into 2×2."""
         return TRUNK // scale
 
     def receptive_field(self, scale: int) -> int:
-        """Input pixels on each side of a pixel on which its output depends."""
+        """Input pixels on which an output pixel depends, beyond its aligned block on each side."""
         return self._radius * (TRUNK // scale)
 
     def forward(
@@ -121,15 +120,20 @@ class StyleSRNet(Generator):
             (N, 3, H·scale, W·scale), about [0, 1] but not clamped.
 
         Raises:
-            InputError: wrong shape or factor.
+            InputError: wrong shape, type, factor, seed or origin.
         """
         self.check_input(x, scale)
         block = self.multiple_of(scale)
+        if origin[0] % block or origin[1] % block:
+            raise InputError(f"at ×{scale} an origin lies on multiples of {block}, got {origin}")
+        seeds = [seed] if isinstance(seed, int) else list(seed)
+        if len(seeds) not in (1, len(x)):
+            raise InputError(f"{len(seeds)} seeds for {len(x)} pictures; give one, or one for each")
         features = self.stems[str(scale)](F.pixel_unshuffle(x, block))  # (N, C, H/b, W/b)
         if self.noise_levels:
             height, width = features.shape[-2:]
             place = (origin[0] // block, origin[1] // block)
-            noise = noise_field(height, width, self.noise_levels, seed, place, x.device)
+            noise = noise_field(height, width, self.noise_levels, seeds, place, x.device)
             features = features + self.noise(noise.to(x.dtype))
         features = self.trunk(features) + features
         features = F.leaky_relu(self.up1(features), 0.1, inplace=True)  # half the output's size
@@ -169,14 +173,20 @@ def noise_field(
     Args:
         height, width: size of the window, in trunk pixels.
         levels: channels; level k varies over 4^k pixels, bilinearly between its lattice points.
-        seed: one whole number, or one for each picture of a batch.
+        seed: a whole number from 0 to 2³² − 1, or one for each picture of a batch.
         origin: row and column of the window in the whole picture.
 
     Returns:
         (N, levels, height, width) float32, uniform in [-1, 1) at the lattice points; N is 1 for
         a single seed.
+
+    Raises:
+        InputError: a seed that is no whole number or out of range.
     """
-    seeds = torch.tensor([seed] if isinstance(seed, int) else list(seed), device=device)
+    each = [seed] if isinstance(seed, int) else list(seed)
+    if wrong := [s for s in each if type(s) is not int or not 0 <= s < 2**32]:
+        raise InputError(f"a seed is a whole number from 0 to 2**32 - 1, got {wrong[0]!r}")
+    seeds = torch.tensor(each, device=device)
     channels = []
     for level in range(levels):
         step = NOISE_STEP**level
@@ -212,6 +222,15 @@ def _hash(seed: Tensor, level: int, row: Tensor, column: Tensor) -> Tensor:
     return (h >> 8).float() / 2**23 - 1  # 24 bits are exact in float32
 
 
+def _check_base(base: str | None, sha256: str | None) -> None:
+    if base is None and sha256 is None:
+        return
+    if not isinstance(base, str) or not 0 < len(base) <= 128:
+        raise InputError(f"base must be the name of a model, got {base!r}")
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise InputError(f"base_sha256 must be the 64 hex digits of {base}, got {sha256!r}")
+
+
 def _bicubic_kernels(scale: int) -> Tensor:
     """Kernels (3·scale², 3, 5, 5) that interpolate bicubically (a = -0.5) each sub-pixel."""
     eye = torch.eye(5).view(5, 1, 1, 5)  # the answer to an impulse at each of five pixels
@@ -228,5 +247,5 @@ def _upsampler(channels: int, out_channels: int) -> nn.Sequential:
     conv = nn.Conv2d(channels, 4 * out_channels, 3, padding=1)
     with torch.no_grad():  # the four sub-pixels start equal: no checkerboard (Aitken et al., 2017)
         conv.weight.copy_(conv.weight[::4].repeat_interleave(4, 0))
-        nn.init.zeros_(conv.bias)
+        cast(Tensor, conv.bias).zero_()
     return nn.Sequential(conv, nn.PixelShuffle(2))
