@@ -126,7 +126,7 @@ class StyleSRNet(Generator):
         block = self.multiple_of(scale)
         if origin[0] % block or origin[1] % block:
             raise InputError(f"at ×{scale} an origin lies on multiples of {block}, got {origin}")
-        seeds = [seed] if isinstance(seed, int) else list(seed)
+        seeds = list(seed) if isinstance(seed, Sequence) else [seed]
         if len(seeds) not in (1, len(x)):
             raise InputError(f"{len(seeds)} seeds for {len(x)} pictures; give one, or one for each")
         features = self.stems[str(scale)](F.pixel_unshuffle(x, block))  # (N, C, H/b, W/b)
@@ -173,7 +173,7 @@ def noise_field(
     Args:
         height, width: size of the window, in trunk pixels.
         levels: channels; level k varies over 4^k pixels, bilinearly between its lattice points.
-        seed: a whole number from 0 to 2³² − 1, or one for each picture of a batch.
+        seed: a whole number, or one for each picture of a batch; its lowest 32 bits count.
         origin: row and column of the window in the whole picture.
 
     Returns:
@@ -181,12 +181,12 @@ def noise_field(
         a single seed.
 
     Raises:
-        InputError: a seed that is no whole number or out of range.
+        InputError: a seed that is no whole number.
     """
-    each = [seed] if isinstance(seed, int) else list(seed)
-    if wrong := [s for s in each if type(s) is not int or not 0 <= s < 2**32]:
-        raise InputError(f"a seed is a whole number from 0 to 2**32 - 1, got {wrong[0]!r}")
-    seeds = torch.tensor(each, device=device)
+    each = list(seed) if isinstance(seed, Sequence) else [seed]
+    if wrong := [s for s in each if type(s) is not int]:
+        raise InputError(f"a seed is a whole number, got {wrong[0]!r}")
+    seeds = torch.tensor([s % 2**32 for s in each], device=device)
     channels = []
     for level in range(levels):
         step = NOISE_STEP**level

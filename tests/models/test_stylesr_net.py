@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -102,8 +103,29 @@ def test_one_seed_for_each_picture(model: Generator) -> None:
 
 @pytest.mark.parametrize(("base", "sha"), [("photo", None), (None, SHA)])
 def test_half_a_base_is_refused(base: str | None, sha: str | None) -> None:
-    with pytest.raises(InputError, match="together"):
+    with pytest.raises(InputError, match="base"):
         StyleSRNet(**TINY, base=base, base_sha256=sha)
+
+
+@pytest.mark.parametrize(("base", "sha"), [(5, SHA), ("", SHA), ("photo", "x"), ("photo", 7)])
+def test_a_base_that_names_nothing_is_refused(base: Any, sha: Any) -> None:
+    with pytest.raises(InputError, match="base"):
+        StyleSRNet(**TINY, base=base, base_sha256=sha)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": True},
+        {"scale": 4.0},
+        {"seed": 1.5},
+        {"seed": [1, 2, 3]},
+        {"scale": 1, "origin": (2, 0)},
+    ],
+)
+def test_bad_arguments_of_forward_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        StyleSRNet(**TINY)(torch.rand(2, 3, 8, 8), **options)
 
 
 def test_the_base_is_in_the_config() -> None:
