@@ -129,29 +129,24 @@ def _evaluate(
 
 def _draw_sheets(name: str, photos: str | Path, folder: Path) -> None:
     from stylesr import previews
+    from stylesr.pipeline import StyleSRPipeline
 
     folder.mkdir(parents=True, exist_ok=True)
     stem = os.path.basename(os.path.abspath(name))
-    for scale, sheet in previews.contact_sheets(_quiet_pipeline(name), photos):
+    pipe = StyleSRPipeline.from_pretrained(name)
+    for scale, sheet in previews.contact_sheets(pipe, photos):
         sheet.save(folder / f"{stem}-x{scale}.png")
 
 
 def _write_card(folder: Path, photos: str | Path | None, words: Any) -> None:
     from stylesr import cards, previews
+    from stylesr.pipeline import StyleSRPipeline
 
     if photos:
         shown = previews.find_photos(photos, words[folder.name].preview)
-        preview = previews.encode(previews.draw(_quiet_pipeline(str(folder)), shown))
-        (folder / previews.PREVIEW_FILE).write_bytes(preview)
+        preview = previews.draw(StyleSRPipeline.from_pretrained(folder), shown)
+        (folder / previews.PREVIEW_FILE).write_bytes(previews.encode(preview))
     cards.write(folder, words)
-
-
-def _quiet_pipeline(name: str) -> Any:
-    from stylesr.pipeline import StyleSRPipeline
-
-    pipe = StyleSRPipeline.from_pretrained(name)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
 
 def _parse_mix(text: str) -> dict[str, float]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from stylesr import tiling
 from stylesr.data.datasets import find_pictures
 from stylesr.errors import InputError, ModelError
 from stylesr.hub import locate
@@ -160,7 +161,6 @@ def measure(name: str, inputs: Inputs, releases: Releases | None = None) -> Repo
     """
     net = StyleSRNet.from_pretrained(name)
     pipe = StyleSRPipeline.from_pretrained(name)
-    pipe.set_progress_bar_config(disable=True)
     rows: list[Row] = []
     if net.base is None and inputs.benchmarks:
         lpips = None
@@ -175,6 +175,7 @@ def measure(name: str, inputs: Inputs, releases: Releases | None = None) -> Repo
         photos = find_pictures(inputs.photos)
         rows += style_rows(pipe, work, photos, _judges(inputs), releases.held_out.name)
     if inputs.speed:
+        pipe.set_progress_bar_config(disable=True)
         style = next(iter(pipe.styles), pipe.base_name)
         rows.append(_speed_row(pipe, style))
     return Report(
@@ -295,8 +296,8 @@ def enlarge(
     pipe: StyleSRPipeline, lr: Picture, style: str, scale: int, strength: float = 1.0
 ) -> Tensor:
     """Through the pipeline as users call it: (3, H·scale, W·scale), rounded to 8 bits."""
-    output = pipe(lr, style=style, scale=scale, strength=strength, brush=1, output_type="pt")
-    return _eight_bits(output.images[0])
+    work = pipe.stream(lr, style=style, scale=scale, strength=strength, brush=1)
+    return _eight_bits(tiling.drain(work).pixels)
 
 
 def bicubic(lr: Picture, scale: int) -> Tensor:

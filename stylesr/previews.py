@@ -105,11 +105,12 @@ def encode(image: Image.Image, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def _titles(pipe: StyleSRPipeline, scale: int, sheet: bool = False) -> list[str]:
+    """What `_columns` holds, in ASCII: Pillow's own font has no ×."""
     if not pipe.styles:
-        return [f"×{scale} bicubic", f"×{scale} {pipe.base_name}", "original"]
+        return [f"{scale}x bicubic", f"{scale}x {pipe.base_name}", "original"]
     style = pipe.styles[0]
-    first = f"×{scale} strength 0" if sheet else f"×{scale} bicubic"
-    return [first, f"×{scale} {style}, strength 0.5", f"×{scale} {style}"]
+    first = "strength 0" if sheet else "bicubic"
+    return [f"{scale}x {first}", f"{scale}x {style}, strength 0.5", f"{scale}x {style}"]
 
 
 def _columns(

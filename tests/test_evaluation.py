@@ -439,6 +439,17 @@ def test_the_first_column_of_a_styles_sheet_is_its_base(
     assert first.tobytes() == plain.tobytes()
 
 
+@pytest.mark.parametrize("sheet", [False, True])
+def test_titles_can_be_drawn_and_match_their_columns(
+    pipe: StyleSRPipeline, photos: Path, sheet: bool
+) -> None:
+    for each in (pipe, StyleSRPipeline(tiny.photo())):
+        titles = previews._titles(each, 2, sheet)
+        columns = previews._columns(each, evaluation.hr_picture(photos / "one.png"), 2, sheet)
+        assert len(titles) == len(columns) == 3
+        assert all(title.isascii() for title in titles)
+
+
 def test_a_preview_fits_its_limit_or_is_refused() -> None:
     noise = Image.effect_noise((300, 300), 120).convert("RGB")
     large = len(previews.encode(noise, 10**6))
