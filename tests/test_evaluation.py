@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from stylesr import evaluation, previews, releases
 from stylesr.errors import InputError, ModelError
 from stylesr.evaluation import Inputs, Report, SqueezeJudge, VggJudge
 from stylesr.hub import bundled_folder, bundled_names
-from stylesr.metrics import psnr_y
+from stylesr.images import decode
+from stylesr.metrics import LPIPS, psnr_y
 from stylesr.models import StyleSRNet
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
@@ -119,7 +120,7 @@ class MeanColour:
 def test_hr_pictures_are_cut_to_multiples_of_four(photos: Path) -> None:
     picture = evaluation.hr_picture(photos / "one.png")
     assert picture.pixels.shape == (3, 64, 68)
-    whole = evaluation.decode(photos / "one.png")
+    whole = decode(photos / "one.png")
     assert torch.equal(picture.pixels, whole.pixels[:, :64, :68])
 
 
@@ -171,7 +172,7 @@ def test_bicubic_has_its_published_figures_on_set5(
 
 def test_lpips_of_the_original_is_zero(shared_weights: Path, photos: Path) -> None:
     files = "squeezenet1_1-features", "lpips-squeeze-v0.1"
-    lpips = evaluation.LPIPS(*(shared_weights / f"{file}.safetensors" for file in files))
+    lpips = LPIPS(*(shared_weights / f"{file}.safetensors" for file in files))
     hr = evaluation.hr_picture(photos / "one.png").pixels
     same = evaluation._fidelity(hr, hr, 4, lpips)
     other = evaluation._fidelity(hr.flip(2), hr, 4, lpips)
@@ -399,7 +400,7 @@ def test_a_styles_preview_shows_bicubic_half_and_full_strength(
     lr = evaluation.low_resolution(evaluation.hr_picture(photos / "two.png"), 4)
     for cell, strength in zip(cells[1:], (0.5, 1.0), strict=True):
         result = pipe(lr, style="dots", scale=4, strength=strength, brush=1).images[0]
-        fitted = previews.ImageOps.fit(result, (width, height), Image.Resampling.LANCZOS)
+        fitted = ImageOps.fit(result, (width, height), Image.Resampling.LANCZOS)
         assert cell.tobytes() == fitted.tobytes()
 
 
