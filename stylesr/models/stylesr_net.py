@@ -8,6 +8,7 @@ the tie in flat regions, as in texture networks (Ulyanov et al., 2016, https://a
 and StyleGAN.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import ClassVar, cast
@@ -23,7 +24,7 @@ from stylesr.resample import resize
 __all__ = ["StyleSRNet", "noise_field"]
 
 TRUNK = 4  # the output is this many times the trunk's size
-NOISE_STEP = 4  # each level of noise is this many times coarser than the one before
+NOISE_STEP = 4  # each level of noise is this many times coarser than the one before it
 
 
 class StyleSRNet(Generator):
@@ -33,7 +34,7 @@ class StyleSRNet(Generator):
         channels: width of the trunk, 8 to 128.
         blocks: residual blocks in the trunk, 1 to 32.
         tail_channels: width at half and at full output size, each 4 to 64.
-        noise_levels: seeded noise channels, at 1, 1/4, 1/16 … of the trunk's size, 0 to 4.
+        noise_levels: seeded noise channels, that vary over 4, 16, 64 … trunk pixels, 0 to 4.
         base: name of the model from which this style was trained; None for a base itself.
         base_sha256: that model's `fingerprint()`.
 
@@ -172,13 +173,14 @@ def noise_field(
 
     Args:
         height, width: size of the window, in trunk pixels.
-        levels: channels; level k varies over 4^k pixels, bilinearly between its lattice points.
+        levels: channels; level k varies over 4^(k+1) pixels, bilinearly between its lattice points;
+            finer noise than that made a weave, not strokes.
         seed: a whole number, or one for each picture of a batch; its lowest 32 bits count.
         origin: row and column of the window in the whole picture.
 
     Returns:
-        (N, levels, height, width) float32, uniform in [-1, 1) at the lattice points; N is 1 for
-        a single seed.
+        (N, levels, height, width) float32, uniform with unit variance at the lattice points, that
+        is in [-√3, √3); N is 1 for a single seed.
 
     Raises:
         InputError: a seed that is no whole number.
@@ -189,7 +191,7 @@ def noise_field(
     seeds = torch.tensor([s % 2**32 for s in each], device=device)
     channels = []
     for level in range(levels):
-        step = NOISE_STEP**level
+        step = NOISE_STEP ** (level + 1)
         top, row_weight = _lattice(height, origin[0], step, device)
         left, column_weight = _lattice(width, origin[1], step, device)
         rows = torch.arange(int(top[0]), int(top[-1]) + 2, device=device)
@@ -198,7 +200,7 @@ def noise_field(
         top, left = top - rows[0], left - columns[0]
         grid = torch.lerp(grid[:, top], grid[:, top + 1], row_weight[:, None])
         channels.append(torch.lerp(grid[:, :, left], grid[:, :, left + 1], column_weight))
-    return torch.stack(channels, 1)
+    return torch.stack(channels, 1) * math.sqrt(3)
 
 
 def _lattice(
