@@ -29,7 +29,9 @@ from stylesr.losses.perceptual import (
     DistilledVGG19,
     content_loss,
     edge_loss,
+    lattice_loss,
     relative_gram_loss,
+    tone_loss,
     total_variation,
 )
 from stylesr.models import StyleSRNet
@@ -50,19 +52,22 @@ class Recipe:
     style_size: int = 1024  # longest side of the style picture: strokes keep that scale
     steps: int = 4000
     batch: int = 4
-    crop: int = 288  # of the output; its margin is not judged
+    crop: int = 256  # of the output; its margin is not judged
     margin: int = 16
     lr: float = 1e-3
     warmup: int = 100
     cooldown: float = 0.3
-    content: float = 1.0
-    style: float = 5.0
-    ramp: float = 0.3  # share of the steps over which the style's weight grows from a fifth
-    edge: float = 1.0
-    tv: float = 0.1
-    adversarial: float = 0.05
-    line: float = 0.3  # share of the steps trained at a strength between 0 and 1
-    ema: float = 0.995
+    gain: float = 0.4  # of the photo's own pixels at the start; the style learns how much to keep
+    content: float = 1.5
+    tone: float = 1.5  # weight of the light and dark of the photo, that keeps the scene readable
+    style: float = 6.0
+    ramp: float = 0.2  # share of the steps over which the style's weight grows from a fifth
+    edge: float = 0.5
+    tv: float = 0.3
+    lattice: float = 10.0
+    adversarial: float = 0.2
+    line: float = 0.2  # share of the steps trained at a strength between 0 and 1
+    ema: float = 0.99
     seed: int = 0
     mixed_precision: str = "no"  # "bf16" where the processor has it: about twice as fast
     log_every: int = 50
@@ -76,8 +81,8 @@ class Recipe:
 
 FACTORS = {4: 2, 2: 1, 1: 1}  # shares of each batch
 CONTENT_LAYERS = {"relu3_1": 0.5, "relu4_1": 1.0}
-STYLE_LAYERS = {"relu1_1": 0.3, "relu2_1": 0.7, "relu3_1": 1.0, "relu4_1": 1.0}
-HALF_LAYERS = {**STYLE_LAYERS, "relu5_1": 1.0}
+STYLE_LAYERS = {"relu1_1": 0.1, "relu2_1": 0.3, "relu3_1": 1.0, "relu4_1": 1.0}
+HALF_LAYERS = {"relu1_1": 0.3, "relu2_1": 0.7, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 
 class Painter(nn.Module):
@@ -200,8 +205,10 @@ def main(recipe: Recipe) -> None:
                 + relative_gram_loss(vgg.grams(seen_half), half_target, HALF_LAYERS)
             )
             / 2,
+            "tone": recipe.tone * tone_loss(painted, target),
             "edge": recipe.edge * edge_loss(painted, target),
             "tv": recipe.tv * total_variation(painted),
+            "lattice": recipe.lattice * lattice_loss(painted),
             "adversarial": recipe.adversarial * strength * hinge_generator(score.float()),
         }
         loss = torch.stack(list(losses.values())).sum()
@@ -258,6 +265,8 @@ def new_style(base: StyleSRNet, recipe: Recipe) -> StyleSRNet:
     config = {**base.config, "base": Path(recipe.base).name, "base_sha256": base.fingerprint()}
     model = StyleSRNet(**config)
     model.load_state_dict(source.state_dict())
+    if not recipe.start:
+        model.skip_gain.data.fill_(recipe.gain)
     return model
 
 

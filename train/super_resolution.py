@@ -1,15 +1,16 @@
 """Train `photo`: StyleSRNet for faithful super-resolution at ×1, ×2 and ×4.
 
-    accelerate launch train/super_resolution.py --photos my-photos --out runs/photo
+    python train/super_resolution.py --photos my-photos --out runs/photo
 
-The same line runs on a laptop's CPU, on one GPU and on several. Stop it when you like and add
-`--resume` to go on.
+The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
+several. Stop it with Ctrl-C when you like and add `--resume` to go on. See train/README.md.
 """
 
-import argparse
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from accelerate import Accelerator
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from stylesr import training
 from stylesr.data.datasets import RandomCrops, find_pictures, gather, load_rgb
+from stylesr.errors import InputError
 from stylesr.metrics import psnr_y
 from stylesr.models import StyleSRNet
 from stylesr.resample import downscale
@@ -46,13 +48,14 @@ class Recipe:
     frequency: float = 0.0  # weight of the loss on the Fourier amplitudes
     ema: float = 0.999
     seed: int = 0
-    mixed_precision: str = "no"  # "bf16" where the processor has it: about twice as fast
+    mixed_precision: Literal["no", "bf16"] = "no"  # "bf16" where the processor has it
+    workers: int = 0  # processes that cut crops beside the training, for a GPU
     log_every: int = 100
     preview_photos: str = ""  # a folder; its first pictures are enlarged in between
     previews: int = 4
     preview_every: int = 2000
     save_every: int = 1000
-    patience: int = 0  # stop after so many previews without a gain; 0 = never
+    patience: int = 0  # stop after so many measurements without a gain; 0 = never
     resume: bool = False
 
 
@@ -61,49 +64,51 @@ FACTORS = {4: 8, 2: 7, 1: 1}  # shares of each batch; at ×1 `photo` only has to
 
 def main(recipe: Recipe) -> None:
     """Run the recipe; writes `out/model` (the averaged weights), losses, previews, checkpoints."""
-    # -- model, data, optimiser ---------------------------------------------------------------
-    accelerator = Accelerator(
-        mixed_precision=recipe.mixed_precision, log_with="tensorboard", project_dir=recipe.out
-    )
+    # -- model, optimiser, data ---------------------------------------------------------------
+    check(recipe)
     out = Path(recipe.out)
-    out.mkdir(parents=True, exist_ok=True)
+    accelerator = Accelerator(
+        mixed_precision=recipe.mixed_precision, log_with="tensorboard", project_dir=out
+    )
     torch.manual_seed(recipe.seed)
-    if recipe.start:
-        model = StyleSRNet.from_pretrained(recipe.start).train()
-    else:
-        model = StyleSRNet(
-            recipe.channels, recipe.blocks, recipe.tail_channels, recipe.noise_levels
-        )
-    if recipe.noise_levels:
-        model.noise.weight.requires_grad_(False)  # `photo` does not see the noise: it stays zero
-    model = model.to(accelerator.device, memory_format=torch.channels_last)
+    model = new_model(recipe).to(accelerator.device, memory_format=torch.channels_last)
     enlarger = training.EveryFactor(model)
     ema = training.average(model, recipe.ema)
     optimizer = torch.optim.Adam(
         [p for p in model.parameters() if p.requires_grad], lr=recipe.lr, betas=(0.9, 0.99)
     )
     scheduler = training.schedule(optimizer, recipe.steps, recipe.warmup, recipe.cooldown)
+    stop = training.EarlyStop(recipe.patience)
+    parts = {
+        "model": model,
+        "ema": ema,
+        "optimizer": optimizer,
+        "scheduler": scheduler,
+        "stop": stop,
+    }
     done = 0
     if recipe.resume:
         state = training.load_checkpoint(out / "checkpoints", accelerator.device)
-        model.load_state_dict(state["model"])
-        ema.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
-        scheduler.load_state_dict(state["scheduler"])
-        done = state["step"]
+        done = training.restore(parts, state, recipe.steps)
 
     pictures = gather(recipe.photos, recipe.halved_photos, at_least=recipe.crop)
     items = recipe.batch * accelerator.num_processes
     crops = RandomCrops(pictures, recipe.crop, recipe.steps * items, recipe.seed)
-    loader = DataLoader(Subset(crops, range(done * items, len(crops))), recipe.batch)
+    rest = Subset(crops, range(done * items, len(crops)))
+    loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers)
     enlarger, optimizer, loader = accelerator.prepare(enlarger, optimizer, loader)
+    minutes, previewed = 0.0, []
+    if accelerator.is_main_process:
+        minutes = training.begin(recipe, done)
+        if recipe.preview_photos:
+            previewed = training.preview_photos(recipe.preview_photos, recipe.previews, out)
     accelerator.init_trackers("super-resolution")
 
     # -- loop -----------------------------------------------------------------------------------
-    stop = training.EarlyStop(recipe.patience)
+    interrupt, finite = training.Interrupt(), training.Finite()
     rows: list[dict[str, Tensor]] = []
     bar = tqdm(loader, initial=done, total=recipe.steps, disable=not accelerator.is_main_process)
-    started = time.monotonic()
+    started = time.monotonic() - 60 * minutes
     for step, hr in enumerate(bar, start=done + 1):
         hrs = training.share_out(hr, FACTORS)
         inputs = [(scale, quantise(downscale(part, scale))) for scale, part in hrs.items()]
@@ -115,44 +120,76 @@ def main(recipe: Recipe) -> None:
             losses["frequency"] = recipe.frequency * frequency_loss(sr, hr)
         loss = torch.stack(list(losses.values())).sum()
         accelerator.backward(loss)
-        accelerator.clip_grad_norm_(enlarger.parameters(), 1.0)
-        optimizer.step()
-        scheduler.step()
+        if finite(accelerator.clip_grad_norm_(enlarger.parameters(), 1.0)):
+            optimizer.step()
+            ema.update_parameters(model)
+            rows.append({name: value.detach() for name, value in losses.items()})
         optimizer.zero_grad()
-        ema.update_parameters(model)
+        scheduler.step()
 
-        # -- log, look, save ----------------------------------------------------------------------
-        rows.append(losses)
+        # -- look ---------------------------------------------------------------------------------
         last = step == recipe.steps
-        if not accelerator.is_main_process:
-            continue
-        if step % recipe.log_every == 0 or last:
+        if accelerator.is_main_process and (last or step % recipe.preview_every == 0):
+            if previewed:
+                training.preview(out, step, ema.module, {}, previewed)
+            if recipe.validation:
+                figures = validate(ema.module, recipe.validation)
+                tqdm.write(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+                training.write_row(out / "figures.csv", {"step": step, **figures})
+                accelerator.log(figures, step=step)
+                if stop(sum(figures.values())):
+                    accelerator.set_trigger()
+                if stop.since == 0:
+                    ema.module.save_pretrained(out / "best")
+
+        # -- log, save, stop ----------------------------------------------------------------------
+        if interrupt.noted:
+            accelerator.set_trigger()
+        last = accelerator.check_trigger() or last  # what one process says holds for all
+        if accelerator.is_main_process and rows and (last or step % recipe.log_every == 0):
             row = {"step": step, **training.means(rows), "lr": scheduler.get_last_lr()[0]}
             row["minutes"] = (time.monotonic() - started) / 60
             training.write_row(out / "losses.csv", row)
             accelerator.log(row, step=step)
             bar.set_postfix(l1=f"{row['l1']:.4f}")
+        if step % recipe.log_every == 0:
             rows.clear()
-        if step % recipe.save_every == 0 or last:
-            state = {
-                "model": model.state_dict(),
-                "ema": ema.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "scheduler": scheduler.state_dict(),
-            }
+        if accelerator.is_main_process and (last or step % recipe.save_every == 0):
+            state = {name: part.state_dict() for name, part in parts.items()}
             training.save_checkpoint(out / "checkpoints", step, state)
             ema.module.save_pretrained(out / "model")
-            training.plot_losses(out / "losses.csv", out / "losses.png")
-        if (recipe.preview_every and step % recipe.preview_every == 0) or last:
-            figures = validate(ema.module, recipe.validation)
-            tqdm.write(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
-            accelerator.log(figures, step=step)
-            if recipe.preview_photos:
-                paths = find_pictures(recipe.preview_photos)[: recipe.previews]
-                training.preview(out, step, ema.module, {}, paths)
-            if figures and stop(sum(figures.values())):
-                break
+            training.plot_tables(out)
+        if last:
+            break
     accelerator.end_training()
+    if interrupt.noted:
+        raise KeyboardInterrupt
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what cannot work before any work is done."""
+    training.check_run(recipe, batch=len(FACTORS), crop=16)
+    if recipe.crop % 4:
+        raise InputError(f"--crop must be a multiple of 4, got {recipe.crop}")
+    if recipe.patience and not recipe.validation:
+        raise InputError("--patience needs --validation, a folder of photos to measure")
+    for folder in (*recipe.photos, *recipe.halved_photos, *recipe.validation):
+        find_pictures(folder)
+
+
+def new_model(recipe: Recipe) -> StyleSRNet:
+    """A new network, or the one to go on from. `photo` does not see the noise: it stays zero."""
+    if recipe.start:
+        model = StyleSRNet.from_pretrained(recipe.start).train()
+        if model.base:
+            raise InputError(f"{recipe.start} is a style of {model.base}; --start takes a photo")
+    else:
+        model = StyleSRNet(
+            recipe.channels, recipe.blocks, recipe.tail_channels, recipe.noise_levels
+        )
+    if model.noise_levels:
+        model.noise.weight.requires_grad_(False)
+    return model
 
 
 def quantise(picture: Tensor) -> Tensor:
@@ -184,14 +221,5 @@ def validate(model: torch.nn.Module, folders: list[str]) -> dict[str, float]:
     return figures
 
 
-def parse() -> Recipe:
-    """Read the command line; options and defaults come from `Recipe`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    training.add_options(parser, Recipe)
-    return Recipe(**vars(parser.parse_args()))
-
-
 if __name__ == "__main__":
-    main(parse())
+    sys.exit(training.run(main, Recipe, __doc__))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +24,9 @@ __all__ = [
     "content_loss",
     "edge_loss",
     "gram",
+    "lattice_loss",
     "relative_gram_loss",
+    "tone_loss",
     "total_variation",
 ]
 
@@ -39,7 +42,7 @@ class DistilledVGG19(nn.Module):
     """Features of VGG-19 at relu1_1, 2_1, 3_1, 4_1 and 5_1, at a sixteenth of its cost.
 
     `forward` takes (N, 3, H, W), RGB in [0, 1], sides of at least 32, and returns a dict of the
-    network's own features. `embeddings` holds for each layer the affine map to VGG's channels,
+    network's own features. A buffer for each layer holds the affine map to VGG's channels,
     (C_vgg, C + 1), bias last: Gram matrices are mapped with it, which costs far less than mapping
     the features.
     """
@@ -64,9 +67,8 @@ class DistilledVGG19(nn.Module):
                 for name in layers:
                     if name != "pool":
                         self.add_module(name, _convolution(state, name))
-            self.embeddings = {
-                layer: _affine(state, f"conv{layer[4]}1_aux") for layer in self.blocks
-            }
+            for layer in self.blocks:
+                self.register_buffer(f"{layer}_map", _affine(state, f"conv{layer[4]}1_aux"))
         except KeyError as error:
             raise ModelError(f"the perceptual network lacks {error}") from error
         self.requires_grad_(False).eval()
@@ -77,13 +79,18 @@ class DistilledVGG19(nn.Module):
         """Read a safetensors file; without a path, fetch the public one once and keep it.
 
         Raises:
-            ModelError: no such file, the download failed, or its weights are not the expected.
+            ModelError: no such file or not this network's weights, or the download failed or
+                brought other weights than expected.
         """
         if path is None:
             path = _fetch()
         if not Path(path).is_file():
             raise ModelError(f"no perceptual network at {path}; leave the path out to fetch it")
-        return cls(load_file(str(path)))
+        try:
+            state = load_file(str(path))
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
+        return cls(state)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """(N, 3, H, W) in [0, 1] to features by layer: (N, C, H/2^k, W/2^k)."""
@@ -97,7 +104,7 @@ class DistilledVGG19(nn.Module):
 
     def embed(self, grams: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Gram matrices (N, C+1, C+1) of own features to those of VGG, (N, C_vgg, C_vgg)."""
-        maps = {layer: self.embeddings[layer].to(g) for layer, g in grams.items()}
+        maps = {layer: self.get_buffer(f"{layer}_map").to(g) for layer, g in grams.items()}
         return {layer: maps[layer] @ g @ maps[layer].mT for layer, g in grams.items()}
 
     def grams(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -147,6 +154,29 @@ def edge_loss(picture: Tensor, target: Tensor, reduce: int = 2) -> Tensor:
     return (horizontal[0] - horizontal[1]).abs().mean() + (vertical[0] - vertical[1]).abs().mean()
 
 
+def tone_loss(picture: Tensor, target: Tensor, reduce: int = 8) -> Tensor:
+    """1 − the correlation of both lumas at 1/`reduce` of the size, whatever the palette.
+
+    What is light in the photo stays lighter than what is dark: the scene reads although every
+    colour is new. Between 0 and 2; in a flat picture there is nothing to follow.
+    """
+    a, b = (F.avg_pool2d(_luma(x), reduce).flatten(1) for x in (picture, target))
+    a, b = (x - x.mean(1, keepdim=True) for x in (a, b))
+    spread = (a.square().mean(1) * b.square().mean(1)).sqrt() + 0.0025  # as a spread of 5 %
+    return (1 - (a * b).mean(1) / spread).mean()
+
+
+def lattice_loss(picture: Tensor, period: int = 4, window: int = 14) -> Tensor:
+    """Mean absolute difference between the `period`² sub-lattices of a picture, window by window.
+
+    A picture does not care where its pixels lie on the lattice of the upsampling; a grid does.
+    Sides of at least `period` · `window` pixels.
+    """
+    phases = F.avg_pool2d(F.pixel_unshuffle(picture, period), window)
+    phases = phases.unflatten(1, (-1, period**2))  # (N, 3, period², h, w)
+    return (phases - phases.mean(2, keepdim=True)).abs().mean()
+
+
 def total_variation(picture: Tensor) -> Tensor:
     """Mean absolute difference of neighbouring pixels of (N, C, H, W)."""
     return picture.diff(dim=-1).abs().mean() + picture.diff(dim=-2).abs().mean()
@@ -178,10 +208,17 @@ def _fetch() -> Path:
     if cached.is_file():
         return cached
     cached.parent.mkdir(parents=True, exist_ok=True)
-    download = cached.with_suffix(".download")
+    download, part = cached.with_suffix(".download"), cached.with_suffix(".part")
     try:
         torch.hub.download_url_to_file(URL, str(download))
         state = torch.load(download, map_location="cpu", weights_only=True)
+        state = state.get("model", state)
+        if (found := fingerprint(state)) != FINGERPRINT:
+            raise ModelError(f"{URL} holds other weights than expected (SHA-256 {found})")
+        save_file({k: v.contiguous() for k, v in state.items()}, str(part))
+        part.replace(cached)
+    except ModelError:
+        raise
     except Exception as error:  # network, disk and pickle errors share no base class
         raise ModelError(
             f"the perceptual network could not be fetched from {URL} ({error}); "
@@ -189,12 +226,7 @@ def _fetch() -> Path:
         ) from error
     finally:
         download.unlink(missing_ok=True)
-    state = state.get("model", state)
-    if (found := fingerprint(state)) != FINGERPRINT:
-        raise ModelError(f"{URL} holds other weights than expected (SHA-256 {found})")
-    part = cached.with_suffix(".part")
-    save_file({k: v.contiguous() for k, v in state.items()}, str(part))
-    part.replace(cached)
+        part.unlink(missing_ok=True)
     return cached
 
 
