@@ -1,4 +1,4 @@
-"""What the recipes in `train/` share: schedule, average, checkpoint, log. Functions, no framework.
+"""What the recipes in `train/` share: options, schedule, average, run folder. No framework.
 
 Everything random in a recipe is a function of (seed, step), so a checkpoint holds no generator
 states and a resumed run equals one that never stopped.
@@ -7,52 +7,150 @@ states and a resumed run equals one that never stopped.
 import argparse
 import csv
 import hashlib
+import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import FrameType
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
 
-from stylesr.errors import ModelError
+from stylesr.data.datasets import find_pictures, load_rgb
+from stylesr.errors import InputError, ModelError, StyleSRError
 from stylesr.models import StyleSRNet
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.previews import draw
 
 __all__ = [
+    "Diverged",
     "EarlyStop",
-    "EveryFactor",
+    "Finite",
+    "Interrupt",
     "add_options",
     "average",
+    "begin",
+    "check_run",
     "load_checkpoint",
     "means",
-    "plot_losses",
+    "plot_tables",
     "preview",
+    "preview_photos",
+    "restore",
+    "run",
     "save_checkpoint",
     "schedule",
     "share_out",
     "write_row",
 ]
 
+PREVIEW_SIDE = 1024  # pixels; larger photos would hold up the training
+TABLES = ("losses.csv", "figures.csv")
 
-def add_options(parser: argparse.ArgumentParser, recipe: type) -> None:
+R = TypeVar("R")
+
+
+class Diverged(StyleSRError):
+    """A training cannot go on: its gradients are no longer finite."""
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def run(
+    main: Callable[[R], None],
+    recipe: Callable[..., R],
+    about: str | None,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Read a recipe's options and run it; an expected failure becomes one line.
+
+    Args:
+        main: takes the recipe's values.
+        recipe: their dataclass; each field is an option.
+        about: the help's text.
+        argv: the arguments; None takes the command's own.
+
+    Returns:
+        The exit code: 0, 1 where the training diverged, 2 for bad input, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser, recipe)
+    values = recipe(**vars(parser.parse_args(argv)))
+    usual = signal.getsignal(signal.SIGINT)
+    try:
+        main(values)
+    except StyleSRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1 if isinstance(error, Diverged) else 2
+    except KeyboardInterrupt:
+        print("stopped; the same command with --resume goes on", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    return 0
+
+
+def add_options(parser: argparse.ArgumentParser, recipe: Any) -> None:
     """Give the parser an option for each field of a dataclass, with its default."""
     for item in fields(recipe):
         default: Any = item.default if item.default_factory is MISSING else item.default_factory()
-        flag = "--" + item.name.replace("_", "-")
+        required = default is MISSING
+        options: dict[str, Any] = {"type": item.type, "default": default, "required": required}
         if item.type is bool:
-            parser.add_argument(flag, action="store_true")
+            options = {"action": "store_true"}
         elif get_origin(item.type) is list:
-            kind = get_args(item.type)[0]
-            parser.add_argument(
-                flag, nargs="+", type=kind, default=default, required=default is MISSING
-            )
-        else:
-            parser.add_argument(flag, type=item.type, default=default, required=default is MISSING)
+            options |= {"nargs": "+", "type": get_args(item.type)[0]}
+        elif get_origin(item.type) is Literal:
+            options |= {"type": str, "choices": get_args(item.type)}
+        words = "required" if required else f"default: {default or 'none'}"
+        parser.add_argument("--" + item.name.replace("_", "-"), help=words, **options)
+
+
+def check_run(recipe: Any, **least: float) -> None:
+    """Refuse a run that cannot work: no photos, a folder in use, values below the least ones given.
+
+    Raises:
+        InputError: says which option, and what would work.
+    """
+    for folder in filter(None, [*recipe.photos, recipe.preview_photos]):
+        find_pictures(folder)
+    least = {"steps": 1, "log_every": 1, "preview_every": 1, "save_every": 1, **least}
+    for name, low in least.items():
+        if (value := getattr(recipe, name)) < low:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} must be at least {low}, got {value}")
+    if not 0 <= recipe.ema < 1:
+        raise InputError(f"--ema must be from 0 to below 1, got {recipe.ema}")
+    if not recipe.resume and any(Path(recipe.out, "checkpoints").glob("step-*.pt")):
+        raise InputError(
+            f"{recipe.out} holds a run: add --resume to go on with it, or give another --out"
+        )
+
+
+class Interrupt:
+    """Notes Ctrl-C, so that a run can end after a whole step; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.noted = False
+        signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.noted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# -- the loop -------------------------------------------------------------------------------------
 
 
 def average(model: nn.Module, decay: float = 0.999) -> AveragedModel:
@@ -70,6 +168,160 @@ def schedule(
         return max(0.0, min(1.0, (step + 1) / max(1, warmup), left))
 
     return LambdaLR(optimizer, factor)
+
+
+def share_out(batch: Tensor, shares: Mapping[int, int]) -> dict[int, Tensor]:
+    """Divide a batch in the proportion of `shares`, each getting at least one where it can."""
+    left, parts = batch, {}
+    for place, (key, share) in enumerate(shares.items()):
+        others = list(shares.values())[place + 1 :]
+        count = round(len(left) * share / (share + sum(others)))
+        count = min(max(1, count), max(0, len(left) - len(others)))
+        parts[key], left = left[:count], left[count:]
+    return {key: part for key, part in parts.items() if len(part)}
+
+
+class Finite:
+    """Tells the steps to take from those to skip: their gradients are not finite.
+
+    In distributed training every process has the same gradients, so all skip the same steps.
+    """
+
+    def __init__(self, limit: int = 5) -> None:
+        self.limit, self.skipped, self.in_a_row = limit, 0, 0
+
+    def __call__(self, norm: Tensor) -> bool:
+        """Take the norm of a step's gradients; False means: skip it.
+
+        Raises:
+            Diverged: `limit` steps in a row were not sound.
+        """
+        if bool(norm.isfinite()):
+            self.in_a_row = 0
+            return True
+        self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
+        tqdm.write(f"a step skipped: its gradients are not finite ({self.skipped} so far)")
+        if self.in_a_row == self.limit:
+            raise Diverged(
+                f"{self.limit} steps in a row had gradients that are not finite; "
+                "the checkpoints are from before: try a smaller --lr"
+            )
+        return False
+
+
+class EarlyStop:
+    """Says when a figure that should grow has not grown for `patience` looks (0 = never)."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience, self.best, self.since = patience, float("-inf"), 0
+
+    def __call__(self, value: float) -> bool:
+        """Take a new figure; True means stop. Then `since` is 0 if it is the best so far."""
+        self.since = 0 if value > self.best else self.since + 1
+        self.best = max(self.best, value)
+        return 0 < self.patience <= self.since
+
+    def state_dict(self) -> dict[str, float]:
+        """What a resumed run has to know."""
+        return {"best": self.best, "since": self.since}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from a `state_dict`."""
+        self.best, self.since = state["best"], int(state["since"])
+
+
+def means(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """Average each named loss over the steps since the last log line."""
+    return {k: float(torch.stack([row[k].float() for row in losses]).mean()) for k in losses[0]}
+
+
+# -- the run's folder -----------------------------------------------------------------------------
+
+
+def begin(recipe: Any, done: int) -> float:
+    """Prepare the run's folder: write recipe.json, drop rows of the tables after step `done`.
+
+    Returns:
+        The minutes spent so far, by losses.csv.
+    """
+    out = Path(recipe.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+    for name in TABLES:
+        rows = _read_rows(out / name)
+        if rows and rows[-1]["step"] > done:
+            (out / name).unlink()
+            for row in rows:
+                if row["step"] <= done:
+                    write_row(out / name, row)
+    return sum(row["minutes"] for row in _read_rows(out / TABLES[0])[-1:])
+
+
+def write_row(path: Path, row: Mapping[str, float]) -> None:
+    """Append a row of figures to a CSV file, with a header when it is new."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.8g}" for k, v in row.items()})
+
+
+def plot_tables(out: Path) -> None:
+    """Draw each column of the run's tables against its `step` as a panel of out/losses.png."""
+    from matplotlib.figure import Figure
+
+    tables = [rows for name in TABLES if (rows := _read_rows(out / name))]
+    if not tables:
+        return
+    widest = max(len(rows[0]) - 1 for rows in tables)
+    figure = Figure(figsize=(3 * widest, 2.5 * len(tables)), layout="tight")
+    axes = figure.subplots(len(tables), widest, squeeze=False)
+    for rows, line in zip(tables, axes, strict=True):
+        names = [name for name in rows[0] if name != "step"]
+        for axis, name in zip(line, names, strict=False):
+            axis.plot([row["step"] for row in rows], [row[name] for row in rows], linewidth=1)
+            axis.set_title(name, fontsize=9)
+            axis.tick_params(labelsize=7)
+        for axis in line[len(names) :]:
+            axis.set_visible(False)
+    figure.savefig(out / "losses.png", dpi=90)
+
+
+def _read_rows(path: Path) -> list[dict[str, float]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def preview_photos(folder: str, count: int, out: Path) -> list[Path]:
+    """Copy the first pictures of a folder to out/previews/photos, at most 1024 pixels a side.
+
+    Raises:
+        InputError: there is none, or one is smaller than 64×64.
+        ImageError: one cannot be read.
+    """
+    copies = out / "previews" / "photos"
+    copies.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    for path in find_pictures(folder)[:count]:
+        photo = load_rgb(path, at_most=PREVIEW_SIDE)
+        if min(photo.shape[1:]) < 64:
+            raise InputError(f"{path} is too small for a preview: 64×64 pixels are the least")
+        paths.append(copies / f"{len(paths) + 1}-{path.stem}.png")
+        Image.fromarray(photo.permute(1, 2, 0).numpy()).save(paths[-1])
+    return paths
+
+
+def preview(
+    out: Path, step: int, base: StyleSRNet, styles: Mapping[str, StyleSRNet], photos: Sequence[Path]
+) -> Path:
+    """Draw what the averaged weights do to photos, through the pipeline that users call."""
+    path = out / "previews" / f"step-{step:07d}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw(StyleSRPipeline(base, styles), photos).save(path)
+    return path
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> Path:
@@ -111,92 +363,27 @@ def load_checkpoint(folder: Path, map_location: str | torch.device = "cpu") -> d
     raise ModelError(f"no intact checkpoint in {folder}; start without --resume")
 
 
-def write_row(path: Path, row: dict[str, float]) -> None:
-    """Append a row of figures to a CSV file, with a header when it is new."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+def restore(parts: Mapping[str, Any], state: Mapping[str, Any], steps: int) -> int:
+    """Load a checkpoint's states into the parts of a run; returns the step it is from.
 
-
-def plot_losses(table: Path, picture: Path) -> None:
-    """Draw every column of a table of losses against its `step`, one panel each."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    with table.open() as file:
-        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    names = [name for name in rows[0] if name != "step"]
-    steps = [row["step"] for row in rows]
-    figure, axes = pyplot.subplots(1, len(names), figsize=(3 * len(names), 2.5), squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
-        axis.plot(steps, [row[name] for row in rows], linewidth=1)
-        axis.set_title(name, fontsize=9)
-        axis.tick_params(labelsize=7)
-    figure.tight_layout()
-    figure.savefig(picture, dpi=90)
-    pyplot.close(figure)
-
-
-class EveryFactor(nn.Module):
-    """Runs a network at several factors in one call, so that every step trains every part of it.
-
-    Training the factors together is several times faster than taking them in turn, and each
-    parameter gets a gradient in each step, which distributed training asks for.
+    Raises:
+        ModelError: the checkpoint is of other parts.
+        InputError: the run has reached `steps` already.
     """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Sequence[tuple[int, Tensor]], **options: Any) -> list[Tensor]:
-        """Pairs (factor, pictures) to pictures, all of one size."""
-        return [self.model(x, scale=scale, **options) for scale, x in inputs]
-
-
-def share_out(batch: Tensor, shares: Mapping[int, int]) -> dict[int, Tensor]:
-    """Divide a batch in the proportion of `shares`, each getting at least one where it can."""
-    left, parts = batch, {}
-    for place, (key, share) in enumerate(shares.items()):
-        others = list(shares.values())[place + 1 :]
-        count = round(len(left) * share / (share + sum(others)))
-        count = min(max(1, count), max(0, len(left) - len(others)))
-        parts[key], left = left[:count], left[count:]
-    return {key: part for key, part in parts.items() if len(part)}
-
-
-def preview(
-    out: Path, step: int, base: StyleSRNet, styles: Mapping[str, StyleSRNet], photos: Sequence[Path]
-) -> Path:
-    """Draw what the averaged weights do to photos, through the pipeline that users call."""
-    path = out / "previews" / f"step-{step:07d}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draw(StyleSRPipeline(base, styles), photos).save(path)
-    return path
-
-
-class EarlyStop:
-    """Says when a figure that should grow has not grown for `patience` looks (0 = never)."""
-
-    def __init__(self, patience: int) -> None:
-        self.patience, self.best, self.since = patience, float("-inf"), 0
-
-    def __call__(self, value: float) -> bool:
-        """Take a new figure; True means stop."""
-        self.since = 0 if value > self.best else self.since + 1
-        self.best = max(self.best, value)
-        return 0 < self.patience <= self.since
-
-
-def means(losses: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    """Average each named loss over the steps since the last log line."""
-    return {
-        k: float(torch.stack([row[k].detach().float() for row in losses]).mean()) for k in losses[0]
-    }
+    for name, part in parts.items():
+        if isinstance(part, EarlyStop) and name not in state:
+            continue  # the first checkpoints were without
+        try:
+            part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"the checkpoint's {name} does not fit; resume with the options of the start "
+                f"({' '.join(str(error).split())[:200]})"
+            ) from error
+    done: int = state["step"]
+    if done >= steps:
+        raise InputError(f"the run has reached step {done}; to go on, --steps must be larger")
+    return done
 
 
 def _sha256(path: Path) -> str:

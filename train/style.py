@@ -1,42 +1,46 @@
 """Train a style: StyleSRNet learns to paint photos like one picture, starting from `photo`.
 
-    accelerate launch train/style.py --style-image my-painting.jpg --photos my-photos \\
-        --out runs/my-style
+    python train/style.py --style-image my-painting.jpg --photos my-photos --out runs/my-style
 
-The same line runs on a laptop's CPU, on one GPU and on several. Stop it when you like and add
-`--resume` to go on. No weight needs tuning for a new style: the style loss is relative.
+The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
+several. Stop it with Ctrl-C when you like and add `--resume` to go on. No weight needs tuning for
+a new style: the style loss is relative. See train/README.md.
 """
 
-import argparse
 import random
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, StackDataset, Subset
 from tqdm import tqdm
 
 from stylesr import training
-from stylesr.data.datasets import RandomCrops, find_pictures, gather, load_rgb
-from stylesr.errors import InputError
+from stylesr.data.datasets import RandomCrops, gather, load_rgb
+from stylesr.errors import InputError, ModelError
+from stylesr.hub import bundled_names
 from stylesr.losses.adversarial import hinge_discriminator, hinge_generator
 from stylesr.losses.perceptual import (
     DistilledVGG19,
     content_loss,
     edge_loss,
+    half,
     lattice_loss,
+    mean_grams,
     relative_gram_loss,
     tone_loss,
     total_variation,
 )
 from stylesr.models import StyleSRNet
 from stylesr.models.discriminators import PatchDiscriminator
-from stylesr.resample import downscale, resize
+from stylesr.models.wrappers import Painter
+from stylesr.resample import downscale
 
 
 @dataclass
@@ -69,7 +73,8 @@ class Recipe:
     line: float = 0.2  # share of the steps trained at a strength between 0 and 1
     ema: float = 0.99
     seed: int = 0
-    mixed_precision: str = "no"  # "bf16" where the processor has it: about twice as fast
+    mixed_precision: Literal["no", "bf16"] = "no"  # "bf16" where the processor has it
+    workers: int = 0  # processes that cut crops beside the training, for a GPU
     log_every: int = 50
     preview_photos: str = ""  # a folder; its first pictures are painted in between
     previews: int = 4
@@ -85,53 +90,29 @@ STYLE_LAYERS = {"relu1_1": 0.1, "relu2_1": 0.3, "relu3_1": 1.0, "relu4_1": 1.0}
 HALF_LAYERS = {"relu1_1": 0.3, "relu2_1": 0.7, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 
-class Painter(nn.Module):
-    """A style in training, that also runs at strengths between its base (0) and itself (1)."""
-
-    def __init__(self, style: StyleSRNet, base: StyleSRNet) -> None:
-        super().__init__()
-        self.style = style
-        self.anchor = nn.ParameterDict(
-            {name.replace(".", "/"): p.detach().clone() for name, p in base.named_parameters()}
-        ).requires_grad_(False)
-
-    def forward(
-        self, inputs: list[tuple[int, Tensor]], seeds: list[int], strength: float
-    ) -> Tensor:
-        """Paint pairs (factor, pictures) with the weights base + strength · (style − base)."""
-        weights = dict(self.style.named_parameters())
-        if strength != 1:
-            weights = {
-                name: torch.lerp(self.anchor[name.replace(".", "/")], p, strength)
-                for name, p in weights.items()
-            }
-        painted, seeds = [], list(seeds)
-        for scale, x in inputs:
-            own, seeds = seeds[: len(x)], seeds[len(x) :]
-            painted.append(functional_call(self.style, weights, (x, scale, own)))
-        return torch.cat(painted)
-
-
 def main(recipe: Recipe) -> None:
     """Run the recipe; writes `out/model` (the averaged weights), losses, previews, checkpoints."""
     # -- models, optimisers -------------------------------------------------------------------
+    check(recipe)
+    works = [load_style(path, recipe) for path in recipe.style_image]
+    out = Path(recipe.out)
     accelerator = Accelerator(
-        mixed_precision=recipe.mixed_precision, log_with="tensorboard", project_dir=recipe.out
+        mixed_precision=recipe.mixed_precision, log_with="tensorboard", project_dir=out
     )
     device = accelerator.device
-    out = Path(recipe.out)
-    out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    base = StyleSRNet.from_pretrained(recipe.base)
+    base = StyleSRNet.from_pretrained(recipe.base, map_location=device)
     model = new_style(base, recipe)
     model.skips.requires_grad_(False)  # of the linear path only the gain is learnt
     painter = Painter(model, base).to(device, memory_format=torch.channels_last)
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
-    vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
+    with accelerator.local_main_process_first():  # one process fetches what is not there yet
+        vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
     ema = training.average(model, recipe.ema)
     g_optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=(0.9, 0.99))
     d_optimizer = torch.optim.Adam(critic.parameters(), lr=4e-4, betas=(0.5, 0.99))
     scheduler = training.schedule(g_optimizer, recipe.steps, recipe.warmup, recipe.cooldown)
+    stop = training.EarlyStop(recipe.patience)
     parts = {
         "model": model,
         "ema": ema,
@@ -139,41 +120,39 @@ def main(recipe: Recipe) -> None:
         "g_optimizer": g_optimizer,
         "d_optimizer": d_optimizer,
         "scheduler": scheduler,
+        "stop": stop,
     }
     done = 0
     if recipe.resume:
         state = training.load_checkpoint(out / "checkpoints", device)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        done = state["step"]
+        done = training.restore(parts, state, recipe.steps)
 
     # -- the style's statistics and patches; the photos ----------------------------------------
-    works = [load_style(path, recipe.style_size).to(device) for path in recipe.style_image]
-    full_target = mean_grams(vgg, works)
-    half_target = mean_grams(vgg, [half(work) for work in works])
+    paintings = [work.to(device).float()[None] / 255 for work in works]
+    full_target = mean_grams(vgg, paintings)
+    half_target = mean_grams(vgg, [half(painting) for painting in paintings])
     items = recipe.batch * accelerator.num_processes
     photos = gather(recipe.photos, [], at_least=recipe.crop)
-    inside = recipe.crop - 2 * recipe.margin
     crops = RandomCrops(photos, recipe.crop, recipe.steps * items, recipe.seed)
-    patches = RandomCrops(
-        [(work[0] * 255).round().byte().cpu() for work in works],
-        inside,
-        len(crops),
-        recipe.seed + 1,
-        reduce=0.5,
-    )
-    pairs = Pairs(crops, patches)
-    loader = DataLoader(Subset(pairs, range(done * items, len(pairs))), recipe.batch)
+    patches = RandomCrops(works, inside(recipe), len(crops), recipe.seed + 1, reduce=0.5)
+    rest = Subset(StackDataset(crops, patches), range(done * items, len(crops)))
+    loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers)
     painter, critic, g_optimizer, d_optimizer, loader = accelerator.prepare(
         painter, critic, g_optimizer, d_optimizer, loader
     )
+    minutes, shown = 0.0, []
+    if accelerator.is_main_process:
+        minutes = training.begin(recipe, done)
+        if recipe.preview_photos:
+            shown = training.preview_photos(recipe.preview_photos, recipe.previews, out)
     accelerator.init_trackers("style")
 
     # -- loop -----------------------------------------------------------------------------------
-    stop = training.EarlyStop(recipe.patience)
+    interrupt, g_finite, d_finite = training.Interrupt(), training.Finite(), training.Finite()
+    m = recipe.margin
     rows: list[dict[str, Tensor]] = []
     bar = tqdm(loader, initial=done, total=recipe.steps, disable=not accelerator.is_main_process)
-    started = time.monotonic()
+    started = time.monotonic() - 60 * minutes
     for step, (photo, patch) in enumerate(bar, start=done + 1):
         rng = random.Random(f"{recipe.seed} {step} {accelerator.process_index}")
         together = random.Random(f"{recipe.seed} {step}")  # the same choice in every process
@@ -188,8 +167,7 @@ def main(recipe: Recipe) -> None:
         # -- generator: in the style, the scene whole, and a patch of the painting ---------------
         with accelerator.autocast():
             painted = painter(inputs, seeds, strength)
-            m = recipe.margin
-            painted, target = (x[..., m:-m, m:-m].float() for x in (painted, photo))
+            painted, target = (F.pad(x, (-m, -m, -m, -m)).float() for x in (painted, photo))
             seen, seen_half = vgg(painted), vgg(half(painted))
             with torch.no_grad():
                 wanted = vgg(target)
@@ -213,11 +191,12 @@ def main(recipe: Recipe) -> None:
         }
         loss = torch.stack(list(losses.values())).sum()
         accelerator.backward(loss)
-        accelerator.clip_grad_norm_(painter.parameters(), 1.0)
-        g_optimizer.step()
+        sound = g_finite(accelerator.clip_grad_norm_(painter.parameters(), 1.0))
+        if sound:
+            g_optimizer.step()
+            ema.update_parameters(model)
         g_optimizer.zero_grad()
         scheduler.step()
-        ema.update_parameters(model)
 
         # -- discriminator: the painting against our pictures and against photos -----------------
         critic.requires_grad_(True)
@@ -226,48 +205,91 @@ def main(recipe: Recipe) -> None:
             scores = critic(torch.cat([patch, negatives])).float()
         d_loss = hinge_discriminator(scores[: len(patch)], scores[len(patch) :])
         accelerator.backward(d_loss)
-        d_optimizer.step()
+        if d_finite(accelerator.clip_grad_norm_(critic.parameters(), float("inf"))):
+            d_optimizer.step()
+            if sound:
+                losses["discriminator"] = d_loss
+                rows.append({name: value.detach() for name, value in losses.items()})
         d_optimizer.zero_grad()
 
-        # -- log, look, save ----------------------------------------------------------------------
-        rows.append({**losses, "discriminator": d_loss})
+        # -- look ---------------------------------------------------------------------------------
         last = step == recipe.steps
-        if not accelerator.is_main_process:
-            continue
-        if step % recipe.log_every == 0 or last:
-            row = {
-                "step": step,
-                **training.means(rows),
-                "minutes": (time.monotonic() - started) / 60,
-            }
+        if shown and (last or step % recipe.preview_every == 0):  # in the main process only
+            training.preview(out, step, base, {"style": ema.module}, shown)
+            figures = {"distance": judge(ema.module, vgg, shown, full_target, recipe)}
+            training.write_row(out / "figures.csv", {"step": step, **figures})
+            accelerator.log(figures, step=step)
+            if stop(-figures["distance"]):
+                accelerator.set_trigger()
+            if stop.since == 0:
+                ema.module.save_pretrained(out / "best")
+
+        # -- log, save, stop ----------------------------------------------------------------------
+        if interrupt.noted:
+            accelerator.set_trigger()
+        stopping = accelerator.check_trigger()  # what one process says holds for all
+        last = last or stopping
+        if accelerator.is_main_process and rows and (last or step % recipe.log_every == 0):
+            row = {"step": step, **training.means(rows), "lr": scheduler.get_last_lr()[0]}
+            row["minutes"] = (time.monotonic() - started) / 60
             training.write_row(out / "losses.csv", row)
             accelerator.log(row, step=step)
             bar.set_postfix(content=f"{row['content']:.3f}", style=f"{row['style']:.3f}")
+        if step % recipe.log_every == 0:
             rows.clear()
-        if step % recipe.save_every == 0 or last:
+        if accelerator.is_main_process and (last or step % recipe.save_every == 0):
             state = {name: part.state_dict() for name, part in parts.items()}
             training.save_checkpoint(out / "checkpoints", step, state)
             ema.module.save_pretrained(out / "model")
-            training.plot_losses(out / "losses.csv", out / "losses.png")
-        if recipe.preview_photos and (step % recipe.preview_every == 0 or last):
-            paths = find_pictures(recipe.preview_photos)[: recipe.previews]
-            training.preview(out, step, base, {out.name: ema.module}, paths)
-            distance = judge(ema.module, vgg, paths, full_target, recipe)
-            accelerator.log({"distance": distance}, step=step)
-            if stop(-distance):
-                break
+            training.plot_tables(out)
+        if stopping:
+            break
     accelerator.end_training()
+    if interrupt.noted:
+        raise KeyboardInterrupt
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what cannot work before any work is done."""
+    training.check_run(recipe, batch=len(FACTORS), crop=64, margin=0, previews=1)
+    if recipe.crop % 4:
+        raise InputError(f"--crop must be a multiple of 4, got {recipe.crop}")
+    if inside(recipe) < 64:  # what the discriminator and the perceptual network at half size need
+        raise InputError(
+            f"--crop {recipe.crop} less a --margin of {recipe.margin} on each side leaves "
+            f"{inside(recipe)} pixels; 64 are the least"
+        )
+    if recipe.patience and not recipe.preview_photos:
+        raise InputError("--patience needs --preview-photos, on which the style is measured")
+
+
+def inside(recipe: Recipe) -> int:
+    """Side of the part of a crop that is judged."""
+    return recipe.crop - 2 * recipe.margin
 
 
 def new_style(base: StyleSRNet, recipe: Recipe) -> StyleSRNet:
     """A copy of the base, or of the style to go on from, that names its base."""
+    if base.base:
+        raise InputError(f"{recipe.base} is a style of {base.base}; --base takes a photo model")
     source = StyleSRNet.from_pretrained(recipe.start) if recipe.start else base
-    config = {**base.config, "base": Path(recipe.base).name, "base_sha256": base.fingerprint()}
-    model = StyleSRNet(**config)
-    model.load_state_dict(source.state_dict())
+    name = base_name(recipe.base)
+    model = StyleSRNet(**{**base.config, "base": name, "base_sha256": base.fingerprint()})
+    try:
+        model.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise ModelError(f"{recipe.start} is of another size than {recipe.base}") from error
     if not recipe.start:
-        model.skip_gain.data.fill_(recipe.gain)
+        nn.init.constant_(model.skip_gain, recipe.gain)
     return model
+
+
+def base_name(name: str) -> str:
+    """What the style calls its base: a bundled name or a Hub id as it is, or a folder's name."""
+    if name in bundled_names() or not Path(name).is_dir():
+        return name
+    folder = Path(name).resolve()
+    return folder.parent.name if folder.name == "model" else folder.name  # runs/photo/model: photo
 
 
 @torch.inference_mode()
@@ -290,55 +312,16 @@ def judge(
     return total / len(photos)
 
 
-def load_style(path: str, size: int) -> Tensor:
-    """(1, 3, H, W) in [0, 1], reduced to a longest side of `size` where it is larger."""
-    picture = load_rgb(path)[None].float() / 255
-    longest = max(picture.shape[-2:])
-    if min(picture.shape[-2:]) < 256:
+def load_style(path: str, recipe: Recipe) -> Tensor:
+    """(3, H, W) uint8, reduced to a longest side of `style_size` where it is larger."""
+    work = load_rgb(path, at_most=recipe.style_size)
+    if (least := inside(recipe)) > min(work.shape[1:]):
         raise InputError(
-            f"{path} is {picture.shape[-1]}×{picture.shape[-2]}: too small for a style"
+            f"{path} is too small: with its longest side at most {recipe.style_size} it has "
+            f"{work.shape[2]}×{work.shape[1]} pixels, and {least}×{least} are the least"
         )
-    if longest > size:
-        target = [max(1, round(side * size / longest)) for side in picture.shape[-2:]]
-        picture = resize(picture, (target[0], target[1])).clamp(0, 1)
-    return picture.contiguous(memory_format=torch.channels_last)
-
-
-@torch.no_grad()
-def mean_grams(vgg: DistilledVGG19, works: list[Tensor]) -> dict[str, Tensor]:
-    """Gram matrices averaged over the works."""
-    each = [vgg.grams(vgg(work)) for work in works]
-    return {layer: torch.stack([g[layer] for g in each]).mean(0) for layer in each[0]}
-
-
-def half(picture: Tensor) -> Tensor:
-    """Reduce to half the size."""
-    return F.avg_pool2d(picture, 2)
-
-
-class Pairs(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
-    """Item i of two datasets, side by side."""
-
-    def __init__(self, first: RandomCrops, second: RandomCrops) -> None:
-        self.first, self.second = first, second
-
-    def __len__(self) -> int:
-        """Number of pairs."""
-        return len(self.first)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Crop `index` of each."""
-        return self.first[index], self.second[index]
-
-
-def parse() -> Recipe:
-    """Read the command line; options and defaults come from `Recipe`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    training.add_options(parser, Recipe)
-    return Recipe(**vars(parser.parse_args()))
+    return work
 
 
 if __name__ == "__main__":
-    main(parse())
+    sys.exit(training.run(main, Recipe, __doc__))

@@ -23,6 +23,7 @@ from stylesr.data.datasets import RandomCrops, find_pictures, gather, load_rgb
 from stylesr.errors import InputError
 from stylesr.metrics import psnr_y
 from stylesr.models import StyleSRNet
+from stylesr.models.wrappers import EveryFactor
 from stylesr.resample import downscale
 
 
@@ -72,7 +73,7 @@ def main(recipe: Recipe) -> None:
     )
     torch.manual_seed(recipe.seed)
     model = new_model(recipe).to(accelerator.device, memory_format=torch.channels_last)
-    enlarger = training.EveryFactor(model)
+    enlarger = EveryFactor(model)
     ema = training.average(model, recipe.ema)
     optimizer = torch.optim.Adam(
         [p for p in model.parameters() if p.requires_grad], lr=recipe.lr, betas=(0.9, 0.99)
@@ -97,11 +98,11 @@ def main(recipe: Recipe) -> None:
     rest = Subset(crops, range(done * items, len(crops)))
     loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers)
     enlarger, optimizer, loader = accelerator.prepare(enlarger, optimizer, loader)
-    minutes, previewed = 0.0, []
+    minutes, shown = 0.0, []
     if accelerator.is_main_process:
         minutes = training.begin(recipe, done)
         if recipe.preview_photos:
-            previewed = training.preview_photos(recipe.preview_photos, recipe.previews, out)
+            shown = training.preview_photos(recipe.preview_photos, recipe.previews, out)
     accelerator.init_trackers("super-resolution")
 
     # -- loop -----------------------------------------------------------------------------------
@@ -130,8 +131,8 @@ def main(recipe: Recipe) -> None:
         # -- look ---------------------------------------------------------------------------------
         last = step == recipe.steps
         if accelerator.is_main_process and (last or step % recipe.preview_every == 0):
-            if previewed:
-                training.preview(out, step, ema.module, {}, previewed)
+            if shown:
+                training.preview(out, step, ema.module, {}, shown)
             if recipe.validation:
                 figures = validate(ema.module, recipe.validation)
                 tqdm.write(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
@@ -145,7 +146,8 @@ def main(recipe: Recipe) -> None:
         # -- log, save, stop ----------------------------------------------------------------------
         if interrupt.noted:
             accelerator.set_trigger()
-        last = accelerator.check_trigger() or last  # what one process says holds for all
+        stopping = accelerator.check_trigger()  # what one process says holds for all
+        last = last or stopping
         if accelerator.is_main_process and rows and (last or step % recipe.log_every == 0):
             row = {"step": step, **training.means(rows), "lr": scheduler.get_last_lr()[0]}
             row["minutes"] = (time.monotonic() - started) / 60
@@ -159,7 +161,7 @@ def main(recipe: Recipe) -> None:
             training.save_checkpoint(out / "checkpoints", step, state)
             ema.module.save_pretrained(out / "model")
             training.plot_tables(out)
-        if last:
+        if stopping:
             break
     accelerator.end_training()
     if interrupt.noted:
@@ -173,7 +175,7 @@ def check(recipe: Recipe) -> None:
         raise InputError(f"--crop must be a multiple of 4, got {recipe.crop}")
     if recipe.patience and not recipe.validation:
         raise InputError("--patience needs --validation, a folder of photos to measure")
-    for folder in (*recipe.photos, *recipe.halved_photos, *recipe.validation):
+    for folder in (*recipe.halved_photos, *recipe.validation):
         find_pictures(folder)
 
 

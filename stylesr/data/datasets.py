@@ -2,41 +2,63 @@
 
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from stylesr.errors import ImageError, InputError
+from stylesr.images import check, decode, to_pil
 from stylesr.resample import resize
 
 __all__ = ["RandomCrops", "find_pictures", "gather", "load_folder", "load_rgb", "turn"]
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+LARGEST = 2000  # longest side of a training photo: more holds soft pixels and fills the memory
 
 
 def find_pictures(folder: str | Path) -> list[Path]:
-    """Picture files below a folder, sorted; a single file gives itself."""
+    """Picture files below a folder, sorted; a single file gives itself.
+
+    Raises:
+        InputError: no such folder, or no picture in it.
+    """
     folder = Path(folder)
     if folder.is_file():
         return [folder]
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {str(folder)!r}")
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise InputError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {folder}")
+        raise InputError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {str(folder)!r}")
     return found
 
 
-def load_rgb(path: str | Path, reduce: float = 1.0) -> Tensor:
-    """Read a picture as a (3, H, W) uint8 tensor, made smaller by `reduce` (antialiased)."""
-    try:
-        with Image.open(path) as image:
-            rgb = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(f"{path} cannot be read: {error}") from error
-    if reduce != 1:
+def load_rgb(path: str | Path, reduce: float = 1.0, at_most: int | None = None) -> Tensor:
+    """Read a picture as a (3, H, W) uint8 tensor in sRGB.
+
+    Args:
+        path: of a picture; its orientation and colour profile are applied, transparency is not.
+        reduce: make it smaller by this factor (bicubic, antialiased).
+        at_most: make it smaller still where its longest side is more pixels than this.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    check(path)  # by the header: a format and a size that are read
+    with Image.open(path) as image:
+        longest = max(image.size)
+        reduce = max(reduce, longest / (at_most or longest))
+        if at_most and longest > at_most:  # a JPEG can be decoded at 1/2, 1/4 or 1/8: much faster
+            image.draft(None, (at_most * image.width // longest, at_most * image.height // longest))
+        rgb = to_pil(replace(decode(image), alpha=None, bits=8)).convert("RGB")
+    reduce *= max(rgb.size) / longest
+    if reduce > 1:
         size = (max(1, round(rgb.width / reduce)), max(1, round(rgb.height / reduce)))
         rgb = rgb.resize(size, Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
@@ -45,20 +67,28 @@ def load_rgb(path: str | Path, reduce: float = 1.0) -> Tensor:
 def load_folder(folder: str | Path, *, at_least: int, reduce: float = 1.0) -> list[Tensor]:
     """Read a folder of pictures; those with a side below `at_least` pixels are left out.
 
+    Pictures of more than 2000 pixels a side are made smaller.
+
     Raises:
         InputError: more than one in a hundred cannot be read, or none is large enough.
     """
     pictures, broken, paths = [], [], find_pictures(folder)
-    for path in paths:
+    for path in tqdm(paths, desc=f"reading {folder}", leave=False, disable=None):
         try:
-            pictures.append(load_rgb(path, reduce))
+            pictures.append(load_rgb(path, reduce, LARGEST))
         except ImageError:
             broken.append(path.name)
     if len(broken) * 100 > len(paths):
-        raise InputError(f"{len(broken)} of {len(paths)} in {folder} are broken: {broken[:5]} …")
+        raise InputError(
+            f"{len(broken)} of {len(paths)} pictures in {str(folder)!r} cannot be read, "
+            f"for example {', '.join(broken[:3])}; take them out"
+        )
     large = [p for p in pictures if min(p.shape[1:]) >= at_least]
     if not large:
-        raise InputError(f"no picture in {folder} has sides of {at_least} pixels or more")
+        raise InputError(
+            f"no picture in {str(folder)!r} has sides of {at_least} pixels or more; "
+            "give larger ones or a smaller --crop"
+        )
     return large
 
 

@@ -7,7 +7,7 @@ Wang et al., CVPR 2020, https://arxiv.org/abs/2003.08436; MIT licence).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,7 +24,9 @@ __all__ = [
     "content_loss",
     "edge_loss",
     "gram",
+    "half",
     "lattice_loss",
+    "mean_grams",
     "relative_gram_loss",
     "tone_loss",
     "total_variation",
@@ -117,6 +119,18 @@ def gram(features: Tensor) -> Tensor:
     flat = features.float().flatten(2)  # (N, C, H·W)
     flat = torch.cat([flat, torch.ones_like(flat[:, :1])], 1)
     return flat @ flat.mT / flat.shape[-1]
+
+
+@torch.no_grad()
+def mean_grams(network: DistilledVGG19, pictures: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Gram matrices by layer, averaged over pictures (1, 3, H, W) of any size."""
+    each = [network.grams(network(picture)) for picture in pictures]
+    return {layer: torch.stack([grams[layer] for grams in each]).mean(0) for layer in each[0]}
+
+
+def half(picture: Tensor) -> Tensor:
+    """Reduce (N, C, H, W) to half the size by averaging."""
+    return F.avg_pool2d(picture, 2)
 
 
 def relative_gram_loss(

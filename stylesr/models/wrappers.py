@@ -1,0 +1,55 @@
+"""Networks as the recipes call them: every factor in one step, and strengths in between.
+
+Training the factors together is several times faster than taking them in turn, and each parameter
+gets a gradient in each step, which distributed training asks for.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from stylesr.models.stylesr_net import StyleSRNet
+
+__all__ = ["EveryFactor", "Painter"]
+
+
+class EveryFactor(nn.Module):
+    """Runs a network at several factors in one call, so that every step trains every part of it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Sequence[tuple[int, Tensor]], **options: Any) -> list[Tensor]:
+        """Pairs (factor, pictures) to pictures, all of one size."""
+        return [self.model(x, scale=scale, **options) for scale, x in inputs]
+
+
+class Painter(nn.Module):
+    """A style in training, that also runs at strengths between its base (0) and itself (1)."""
+
+    def __init__(self, style: StyleSRNet, base: StyleSRNet) -> None:
+        super().__init__()
+        self.style = style
+        self.anchor = nn.ParameterDict(
+            {name.replace(".", "/"): p.detach().clone() for name, p in base.named_parameters()}
+        ).requires_grad_(False)
+
+    def forward(
+        self, inputs: list[tuple[int, Tensor]], seeds: list[int], strength: float
+    ) -> Tensor:
+        """Paint pairs (factor, pictures) with the weights base + strength · (style − base)."""
+        weights: dict[str, Tensor] = dict(self.style.named_parameters())
+        if strength != 1:
+            weights = {
+                name: torch.lerp(self.anchor[name.replace(".", "/")], p, strength)
+                for name, p in weights.items()
+            }
+        painted, seeds = [], list(seeds)
+        for scale, x in inputs:
+            own, seeds = seeds[: len(x)], seeds[len(x) :]
+            painted.append(functional_call(self.style, weights, (x, scale, own)))
+        return torch.cat(painted)
