@@ -37,8 +37,8 @@ class Recipe:
     validation: list[str] = field(default_factory=list)  # folders measured in between
     start: str = ""  # a model to go on from; otherwise a new one of this size:
     channels: int = 48
-    blocks: int = 8
-    tail_channels: list[int] = field(default_factory=lambda: [16, 4])
+    blocks: int = 6
+    tail_channels: list[int] = field(default_factory=lambda: [24, 8])
     noise_levels: int = 3
     steps: int = 20_000
     batch: int = 16
@@ -100,7 +100,7 @@ def main(recipe: Recipe) -> None:
     enlarger, optimizer, loader = accelerator.prepare(enlarger, optimizer, loader)
     minutes, shown = 0.0, []
     if accelerator.is_main_process:
-        minutes = training.begin(recipe, done)
+        minutes = training.begin(recipe, done, accelerator.num_processes)
         if recipe.preview_photos:
             shown = training.preview_photos(recipe.preview_photos, recipe.previews, out)
     accelerator.init_trackers("super-resolution")
