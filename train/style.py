@@ -68,7 +68,7 @@ class Recipe:
     ramp: float = 0.2  # share of the steps over which the style's weight grows from a fifth
     edge: float = 0.5
     tv: float = 0.3
-    lattice: float = 10.0
+    lattice: float = 2.0  # against grids
     adversarial: float = 0.2
     line: float = 0.2  # share of the steps trained at a strength between 0 and 1
     ema: float = 0.99
@@ -142,7 +142,7 @@ def main(recipe: Recipe) -> None:
     )
     minutes, shown = 0.0, []
     if accelerator.is_main_process:
-        minutes = training.begin(recipe, done)
+        minutes = training.begin(recipe, done, accelerator.num_processes)
         if recipe.preview_photos:
             shown = training.preview_photos(recipe.preview_photos, recipe.previews, out)
     accelerator.init_trackers("style")
