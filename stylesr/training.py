@@ -238,7 +238,7 @@ def means(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
 # -- the run's folder -----------------------------------------------------------------------------
 
 
-def begin(recipe: Any, done: int) -> float:
+def begin(recipe: Any, done: int, processes: int) -> float:
     """Prepare the run's folder: write recipe.json, drop rows of the tables after step `done`.
 
     Returns:
@@ -246,7 +246,8 @@ def begin(recipe: Any, done: int) -> float:
     """
     out = Path(recipe.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+    values = {**asdict(recipe), "processes": processes}
+    (out / "recipe.json").write_text(json.dumps(values, indent=2) + "\n")
     for name in TABLES:
         rows = _read_rows(out / name)
         if rows and rows[-1]["step"] > done:
@@ -349,8 +350,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
     return path
 
 
-def load_checkpoint(folder: Path, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read the newest intact checkpoint of a folder.
+def load_checkpoint(folder: Path) -> dict[str, Any]:
+    """Read the newest intact checkpoint of a folder, to the CPU.
 
     Raises:
         ModelError: there is none.
@@ -358,7 +359,7 @@ def load_checkpoint(folder: Path, map_location: str | torch.device = "cpu") -> d
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         digest = path.with_suffix(".sha256")
         if digest.is_file() and digest.read_text().strip() == _sha256(path):
-            state: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return state
     raise ModelError(f"no intact checkpoint in {folder}; start without --resume")
 

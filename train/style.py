@@ -124,7 +124,7 @@ def main(recipe: Recipe) -> None:
     }
     done = 0
     if recipe.resume:
-        state = training.load_checkpoint(out / "checkpoints", device)
+        state = training.load_checkpoint(out / "checkpoints")
         done = training.restore(parts, state, recipe.steps)
 
     # -- the style's statistics and patches; the photos ----------------------------------------
@@ -244,6 +244,7 @@ def main(recipe: Recipe) -> None:
             training.plot_tables(out)
         if stopping:
             break
+    accelerator.wait_for_everyone()  # a process group that is closed at work may never close
     accelerator.end_training()
     if interrupt.noted:
         raise KeyboardInterrupt

@@ -89,7 +89,7 @@ def main(recipe: Recipe) -> None:
     }
     done = 0
     if recipe.resume:
-        state = training.load_checkpoint(out / "checkpoints", accelerator.device)
+        state = training.load_checkpoint(out / "checkpoints")
         done = training.restore(parts, state, recipe.steps)
 
     pictures = gather(recipe.photos, recipe.halved_photos, at_least=recipe.crop)
@@ -163,6 +163,7 @@ def main(recipe: Recipe) -> None:
             training.plot_tables(out)
         if stopping:
             break
+    accelerator.wait_for_everyone()  # a process group that is closed at work may never close
     accelerator.end_training()
     if interrupt.noted:
         raise KeyboardInterrupt
