@@ -26,7 +26,7 @@ from stylesr import training
 from stylesr.blending import strength
 from stylesr.models import StyleSRNet
 from stylesr.pipeline import StyleSRPipeline
-from tests import tiny
+from tests import tiny, tiny_features
 from train import style, super_resolution
 
 ROOT = Path(__file__).parents[1]
@@ -49,24 +49,8 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture = random.integers(0, 256, (90, 80, 3), dtype=np.uint8) // [1, 2, 4]
     Image.fromarray(picture.astype(np.uint8)).save(folder / "painting.png")
     tiny.photo().save_pretrained(folder / "tiny-photo")
-    save_file(perceptual(), str(folder / "vgg.safetensors"))
+    save_file(tiny_features.weights(), str(folder / "vgg.safetensors"))
     return folder
-
-
-def perceptual() -> dict[str, Tensor]:
-    """Random weights with the names of the distilled VGG-19's."""
-    generator = torch.Generator().manual_seed(0)
-    state = {"conv0.weight": torch.eye(3)[:, :, None, None].clone(), "conv0.bias": torch.zeros(3)}
-    channels = 3
-    for name in ("11", "12", "21", "22", *map(str, range(31, 35)), *map(str, range(41, 45)), "51"):
-        shape = (4, channels, 3, 3)
-        state[f"conv{name}.weight"] = torch.randn(shape, generator=generator) / channels**0.5 / 3
-        state[f"conv{name}.bias"] = torch.full((4,), 0.1)
-        channels = 4
-        if name.endswith("1"):
-            state[f"conv{name}_aux.weight"] = torch.randn((6, 4, 1, 1), generator=generator)
-            state[f"conv{name}_aux.bias"] = torch.randn(6, generator=generator)
-    return state
 
 
 def photo_options(material: Path, out: Path) -> list[str]:

@@ -176,8 +176,9 @@ def tone_loss(picture: Tensor, target: Tensor, reduce: int = 8) -> Tensor:
     """
     a, b = (F.avg_pool2d(_luma(x), reduce).flatten(1) for x in (picture, target))
     a, b = (x - x.mean(1, keepdim=True) for x in (a, b))
-    spread = (a.square().mean(1) * b.square().mean(1)).sqrt() + 0.0025  # as a spread of 5 %
-    return (1 - (a * b).mean(1) / spread).mean()
+    # clamped, as a root has no slope at 0: a blown sky is flat
+    spread_a, spread_b = (x.square().mean(1).clamp_min(1e-12).sqrt() for x in (a, b))
+    return (1 - (a * b).mean(1) / (spread_a * spread_b + 0.0025)).mean()  # as a spread of 5 %
 
 
 def lattice_loss(picture: Tensor, period: int = 4, window: int = 7) -> Tensor:

@@ -1,0 +1,339 @@
+"""Losses against numbers worked out by hand and against independent ways to the same value."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from stylesr.errors import ModelError
+from stylesr.losses import perceptual
+from stylesr.losses.adversarial import hinge_discriminator, hinge_generator
+from stylesr.losses.perceptual import (
+    FINGERPRINT,
+    DistilledVGG19,
+    content_loss,
+    edge_loss,
+    fingerprint,
+    gram,
+    half,
+    lattice_loss,
+    mean_grams,
+    relative_gram_loss,
+    tone_loss,
+    total_variation,
+)
+from tests.tiny_features import weights as tiny_weights
+
+Noise = Callable[..., Tensor]
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+
+@pytest.fixture(scope="module")
+def network() -> DistilledVGG19:
+    return DistilledVGG19(tiny_weights())
+
+
+# -- adversarial --------------------------------------------------------------------------------
+
+
+def test_hinge_by_hand() -> None:
+    real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0])
+    # real: 0, 0.5, 2; fake: 0, 1
+    assert hinge_discriminator(real, fake).item() == pytest.approx(2.5 / 3 + 0.5)
+    assert hinge_generator(fake).item() == pytest.approx(1.5)
+
+
+# -- Gram matrices ------------------------------------------------------------------------------
+
+
+def test_gram_by_hand() -> None:
+    features = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])  # (1, 2, 1, 2)
+    expected = [[2.5, 0.5, 1.5], [0.5, 5.0, 1.0], [1.5, 1.0, 1.0]]
+    assert torch.allclose(gram(features), torch.tensor([expected]))
+
+
+def test_gram_is_float32_whatever_the_features() -> None:
+    assert gram(torch.ones(1, 2, 4, 4, dtype=torch.bfloat16)).dtype == torch.float32
+
+
+def test_mapped_grams_are_those_of_mapped_features(network: DistilledVGG19, noise: Noise) -> None:
+    """The constant channel lets a Gram matrix be mapped by a convolution with bias afterwards."""
+    state = tiny_weights()
+    features = network(noise(2, 3, 48, 64))
+    grams = network.grams(features)
+    for layer in LAYERS:
+        name = f"conv{layer[4]}1_aux"
+        mapped = F.conv2d(features[layer], state[f"{name}.weight"], state[f"{name}.bias"])
+        flat = mapped.flatten(2)
+        expected = torch.einsum("nik,njk->nij", flat, flat) / flat.shape[-1]
+        assert torch.allclose(grams[layer], expected, rtol=1e-4, atol=1e-6), layer
+
+
+def test_relative_gram_by_hand() -> None:
+    target = {"a": torch.tensor([[[3.0, 4.0]]]), "b": torch.tensor([[[2.0]]])}  # ‖·‖² = 25 and 4
+    ours = {
+        "a": torch.tensor([[[3.0, 4.0]], [[3.0, 9.0]]]),  # 0 and 25
+        "b": torch.tensor([[[2.0]], [[3.0]]]),  # 0 and 1
+    }
+    # a: (0 + 1) / 2, b: (0 + 1/4) / 2, weighted 1 to 3
+    expected = (1 * 0.5 + 3 * 0.125) / 4
+    loss = relative_gram_loss(ours, target, {"a": 1.0, "b": 3.0})
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_relative_gram_of_the_style_itself_is_zero(network: DistilledVGG19, noise: Noise) -> None:
+    grams = network.grams(network(noise(1, 3, 64, 64)))
+    weights = dict.fromkeys(LAYERS, 1.0)
+    assert relative_gram_loss(grams, grams, weights).item() == 0
+    other = network.grams(network(noise(1, 3, 64, 64, seed=1) ** 3))
+    assert relative_gram_loss(other, grams, weights).item() > 1e-4
+
+
+def test_mean_grams_weighs_works_alike_whatever_their_size(
+    network: DistilledVGG19, noise: Noise
+) -> None:
+    small, large = noise(1, 3, 32, 32), noise(1, 3, 64, 96, seed=1) ** 2
+    both = mean_grams(network, [small, large])
+    for layer in LAYERS:
+        each = [network.grams(network(work))[layer] for work in (small, large)]
+        assert torch.allclose(both[layer], (each[0] + each[1]) / 2)
+
+
+# -- other terms --------------------------------------------------------------------------------
+
+
+def test_content_by_hand() -> None:
+    target = {"a": torch.full((2, 1, 1, 2), 2.0)}  # ‖·‖² = 8 each
+    ours = {"a": torch.tensor([[[[2.0, 2.0]]], [[[4.0, 0.0]]]])}  # 0 and 8
+    assert content_loss(ours, target, {"a": 0.7}).item() == pytest.approx(0.5)
+    assert content_loss(target, target, {"a": 0.7}).item() == 0
+
+
+def test_total_variation_by_hand() -> None:
+    picture = torch.tensor([[[[0.0, 1.0], [0.5, 0.5]]]])
+    # along rows: 1 and 0; along columns: 0.5 and 0.5
+    assert total_variation(picture).item() == pytest.approx(0.5 + 0.5)
+    assert total_variation(torch.full((1, 3, 5, 7), 0.3)).item() == 0
+
+
+def test_edge_by_hand() -> None:
+    """A vertical edge of green, 0 to 1: at half size one step of 0.587 in three, on every row."""
+    target = torch.zeros(1, 3, 8, 8)
+    target[:, 1, :, 4:] = 1
+    assert edge_loss(torch.zeros(1, 3, 8, 8), target).item() == pytest.approx(0.587 / 3)
+    assert edge_loss(target.transpose(2, 3), target).item() == pytest.approx(2 * 0.587 / 3)
+    assert edge_loss(target + 0.2, target).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_tone_follows_the_light_whatever_the_palette() -> None:
+    rows = torch.linspace(0, 1, 32).view(1, 1, 32, 1).expand(1, 3, 32, 32)
+    assert 0 < tone_loss(rows, rows).item() < 0.04, "all but what keeps flat pictures from noise"
+    assert tone_loss(0.5 + 0.5 * rows, rows).item() < 0.08, "contrast and lightness are free"
+    assert tone_loss(1 - rows, rows).item() > 1.96, "a negative is not"
+    assert tone_loss(torch.full_like(rows, 0.5), rows).item() == pytest.approx(1)
+
+
+def test_tone_by_hand() -> None:
+    """Two halves, 0.2 and 0.6, against 0.1 and 0.9: spreads 0.2 and 0.4, correlation 1."""
+    a, b = torch.full((1, 3, 8, 16), 0.2), torch.full((1, 3, 8, 16), 0.1)
+    a[..., 8:], b[..., 8:] = 0.6, 0.9
+    assert tone_loss(a, b).item() == pytest.approx(1 - 0.08 / (0.08 + 0.0025), rel=1e-4)
+
+
+def test_tone_has_a_slope_on_a_blown_sky(noise: Noise) -> None:
+    varied, flat = noise(2, 3, 32, 32), torch.ones(2, 3, 32, 32)
+    for painted, target in ((varied, flat), (flat, varied), (flat, flat)):
+        picture = painted.clone().requires_grad_(True)
+        tone_loss(picture, target).backward()
+        assert picture.grad is not None and picture.grad.isfinite().all()
+
+
+def test_lattice_by_hand() -> None:
+    """A dot in each block of 4×4: all the detail repeats, of variance (225 + 15) / 256 / 16."""
+    grid = torch.zeros(1, 3, 56, 56)
+    grid[..., 1::4, 2::4] = 1
+    energy = 240 / 256 / 16
+    assert lattice_loss(grid).item() == pytest.approx(energy / (energy + 2e-4), rel=1e-4)
+    assert lattice_loss(torch.full((1, 3, 56, 56), 0.7)).item() == pytest.approx(0, abs=1e-6)
+    # a wave of 7 pixels falls differently on each of the seven blocks of a window
+    wave = 0.5 + 0.3 * (torch.arange(56) * math.tau / 7).sin().expand(1, 3, 56, 56)
+    assert lattice_loss(wave).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_half() -> None:
+    assert half(torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])).tolist() == [[[[0.5]]]]
+
+
+def test_every_term_has_a_gradient(network: DistilledVGG19, noise: Noise) -> None:
+    target = noise(1, 3, 64, 64, seed=1) ** 2
+    seen_target = network(target)
+    terms: dict[str, Callable[[Tensor], Tensor]] = {
+        "content": lambda x: content_loss(network(x), seen_target, {"relu4_1": 1.0}),
+        "style": lambda x: relative_gram_loss(
+            network.grams(network(x)), network.grams(seen_target), {"relu3_1": 1.0}
+        ),
+        "tone": lambda x: tone_loss(x, target),
+        "edge": lambda x: edge_loss(x, target),
+        "tv": total_variation,
+        "lattice": lattice_loss,
+    }
+    for name, term in terms.items():
+        picture = noise(1, 3, 64, 64).requires_grad_(True)
+        term(picture).backward()
+        assert picture.grad is not None, name
+        assert picture.grad.isfinite().all() and picture.grad.abs().max() > 0, name
+
+
+# -- the perceptual network ---------------------------------------------------------------------
+
+
+def test_features_halve_in_size_layer_by_layer(network: DistilledVGG19, noise: Noise) -> None:
+    features = network(noise(2, 3, 32, 64))
+    assert tuple(features) == LAYERS
+    for depth, layer in enumerate(LAYERS):
+        assert features[layer].shape == (2, 4, 32 >> depth, 64 >> depth)
+        assert features[layer].min() >= 0
+
+
+def test_features_are_those_of_the_layers_in_order(network: DistilledVGG19, noise: Noise) -> None:
+    """The first two layers once more, in plain functions and without channels_last."""
+    state, x = tiny_weights(), noise(1, 3, 32, 32)
+
+    def convolve(x: Tensor, name: str) -> Tensor:
+        return F.relu(F.conv2d(x, state[f"{name}.weight"], state[f"{name}.bias"], padding=1))
+
+    features = network(x)
+    first = convolve(x, "conv11")  # conv0 changes nothing in the tiny network
+    assert torch.allclose(features["relu1_1"], first, atol=1e-6)
+    second = convolve(F.max_pool2d(convolve(first, "conv12"), 2), "conv21")
+    assert torch.allclose(features["relu2_1"], second, atol=1e-6)
+
+
+def test_network_is_frozen_and_moves_as_a_whole(network: DistilledVGG19) -> None:
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert {"mix", "shift", *(f"{layer}_map" for layer in LAYERS)} == set(
+        dict(network.named_buffers())
+    )
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    state = tiny_weights()
+    del state["conv33.bias"]
+    save_file(state, str(tmp_path / "less.safetensors"))
+    with pytest.raises(ModelError, match=r"lacks 'conv33\.bias'"):
+        DistilledVGG19.load(tmp_path / "less.safetensors")
+    (tmp_path / "text").write_text("no weights")
+    with pytest.raises(ModelError, match="not a readable safetensors file"):
+        DistilledVGG19.load(tmp_path / "text")
+    with pytest.raises(ModelError, match="no perceptual network at"):
+        DistilledVGG19.load(tmp_path / "missing")
+
+
+def test_published_weights(shared_weights: Path, scene: Callable[[int, int], Tensor]) -> None:
+    path = shared_weights / "vgg19-distilled-16x.safetensors"
+    assert fingerprint(load_file(str(path))) == FINGERPRINT
+    network = DistilledVGG19.load(path)
+    features = network(scene(64, 64)[None])
+    assert [f.shape[1] for f in features.values()] == [16, 32, 64, 128, 128]
+    assert [g.shape[-1] for g in network.grams(features).values()] == [64, 128, 256, 512, 512]
+
+
+def test_fingerprint_depends_on_names_shapes_and_values() -> None:
+    state = {"a": torch.ones(2, 3), "b": torch.zeros(1)}
+    same = {"b": torch.zeros(1), "a": torch.ones(2, 3, dtype=torch.float16)}
+    assert fingerprint(same) == fingerprint(state)
+    for other in (
+        {"a": torch.ones(3, 2), "b": torch.zeros(1)},
+        {"c": torch.ones(2, 3), "b": torch.zeros(1)},
+        {"a": torch.ones(2, 3), "b": torch.full((1,), 1e-7)},
+    ):
+        assert fingerprint(other) != fingerprint(state)
+
+
+# -- fetching it --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache; the tiny weights are those expected."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(perceptual, "FINGERPRINT", fingerprint(tiny_weights()))
+    return tmp_path / "stylesr"
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, content: object) -> list[str]:
+    """Let downloads write `content`, bytes as they are; returns the addresses asked for."""
+    asked = []
+
+    def download(url: str, path: str) -> None:
+        asked.append(url)
+        if isinstance(content, bytes):
+            Path(path).write_bytes(content)
+        else:
+            torch.save(content, path)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    return asked
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_fetched_once_checked_and_kept(
+    wrapped: bool, cache: Path, monkeypatch: pytest.MonkeyPatch, noise: Noise
+) -> None:
+    state = tiny_weights()
+    asked = serve(monkeypatch, {"model": state} if wrapped else state)
+    first, second = DistilledVGG19.load(), DistilledVGG19.load()
+    assert asked == [perceptual.URL], "the second time the cache is used"
+    assert [path.name for path in cache.iterdir()] == ["vgg19-distilled-16x.safetensors"]
+    x = noise(1, 3, 32, 32)
+    expected = DistilledVGG19(state)(x)["relu5_1"]
+    assert torch.equal(first(x)["relu5_1"], expected)
+    assert torch.equal(second(x)["relu5_1"], expected)
+
+
+def test_other_weights_are_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tiny_weights()
+    state["conv51.bias"] = state["conv51.bias"] + 1e-6
+    serve(monkeypatch, state)
+    with pytest.raises(ModelError, match="holds other weights than expected"):
+        DistilledVGG19.load()
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"half of a file", [1, 2, 3]])
+def test_a_download_that_is_no_network_leaves_nothing(
+    content: object, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(monkeypatch, content)
+    with pytest.raises(ModelError, match="could not be fetched from"):
+        DistilledVGG19.load()
+    assert list(cache.iterdir()) == []
+
+
+def test_a_broken_connection_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(url: str, path: str) -> None:
+        Path(path).write_bytes(b"the first bytes")
+        raise ConnectionResetError("reset by peer")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with pytest.raises(ModelError, match="reset by peer"):
+        DistilledVGG19.load()
+    assert list(cache.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(state: dict[str, Tensor], path: str) -> None:
+        Path(path).write_bytes(b"the first bytes")
+        raise OSError("no space left on device")
+
+    serve(monkeypatch, tiny_weights())
+    monkeypatch.setattr(perceptual, "save_file", save)
+    with pytest.raises(ModelError, match="no space left"):
+        DistilledVGG19.load()
+    assert list(cache.iterdir()) == []
