@@ -1,9 +1,11 @@
 """The recipes of train/, run as users run them, on pictures and networks made here."""
 
+import argparse
 import csv
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -523,3 +526,28 @@ def test_a_run_resumes_with_its_own_network_only(
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert "the checkpoint's model does not fit" in said[0]
+
+
+# -- the guide ----------------------------------------------------------------------------------
+
+
+def test_every_option_in_the_guide_exists() -> None:
+    text = (TRAIN / "README.md").read_text().replace("\\\n", " ")
+    for recipe in (super_resolution, style):
+        name = Path(recipe.__file__).name
+        commands = re.findall(rf"^python train/{name} (.*)$", text, re.MULTILINE)
+        assert commands, name
+        for words in [*commands, recipe.__doc__.split(f"train/{name} ")[1].split("\n\n")[0]]:
+            assert parse(recipe, words.split()).photos, words
+    known = {f.name for recipe in (super_resolution, style) for f in fields(recipe.Recipe)}
+    for words in re.findall(r"`(--[a-z].*?)`", text):
+        if " " in words:  # with a value
+            assert parse(style, ["--photos", "a", "--style-image", "b", *words.split()]), words
+        else:
+            assert words.removeprefix("--").replace("-", "_") in known, words
+
+
+def parse(recipe: Any, words: list[str]) -> Any:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    training.add_options(parser, recipe.Recipe)
+    return recipe.Recipe(**vars(parser.parse_args(words)))
