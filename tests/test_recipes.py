@@ -80,7 +80,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, **own}
 
 
-def command(*words: str | Path, timeout: float = 300) -> str:
+def command(*words: str | Path, timeout: float = 600) -> str:
     """Run a command to its end, with all that it starts; returns what it wrote."""
     process = subprocess.Popen(
         [sys.executable, *map(str, words)],

@@ -167,7 +167,7 @@ def main(recipe: Recipe) -> None:
         # -- generator: in the style, the scene whole, and a patch of the painting ---------------
         with accelerator.autocast():
             painted = painter(inputs, seeds, strength)
-            painted, target = (F.pad(x, (-m, -m, -m, -m)).float() for x in (painted, photo))
+            painted, target = (F.pad(x, 4 * (-m,)).float() for x in (painted, photo))  # crops
             seen, seen_half = vgg(painted), vgg(half(painted))
             with torch.no_grad():
                 wanted = vgg(target)
