@@ -86,7 +86,7 @@ class Recipe:
 
 FACTORS = {4: 2, 2: 1, 1: 1}  # shares of each batch
 CONTENT_LAYERS = {"relu3_1": 0.5, "relu4_1": 1.0}
-STYLE_LAYERS = {"relu1_1": 0.1, "relu2_1": 0.3, "relu3_1": 1.0, "relu4_1": 1.0}
+STYLE_LAYERS = {"relu1_1": 0.1, "relu2_1": 0.3, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 HALF_LAYERS = {"relu1_1": 0.3, "relu2_1": 0.7, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 
