@@ -159,6 +159,7 @@ def main(recipe: Recipe) -> None:
         strength = together.random() if together.random() < recipe.line else 1.0
         growth = min(1.0, 0.2 + 0.8 * step / max(1.0, recipe.ramp * recipe.steps))
         seeds = [rng.randrange(2**31) for _ in range(len(photo))]
+        photo = expose(photo, rng)
         inputs = [
             (scale, downscale(part, scale).clamp(0, 1))
             for scale, part in training.share_out(photo, FACTORS).items()
@@ -291,6 +292,12 @@ def base_name(name: str) -> str:
         return name
     folder = Path(name).resolve()
     return folder.parent.name if folder.name == "model" else folder.name  # runs/photo/model: photo
+
+
+def expose(photos: Tensor, rng: random.Random) -> Tensor:
+    """Darken or lighten half of the photos: a night and a fog are to be painted as well."""
+    exponents = [2 ** rng.uniform(-1, 2) if rng.random() < 0.5 else 1.0 for _ in photos]
+    return photos ** photos.new_tensor(exponents).view(-1, 1, 1, 1)
 
 
 @torch.inference_mode()
