@@ -32,7 +32,8 @@ record of what was there. Do not use it to identify people, to read text or numb
 medical or forensic evidence. Your photo serves your picture alone and is deleted within 20 minutes.
 """
 SHOW_RESULT = """
-() => document.querySelector("#result").scrollIntoView({behavior: "smooth", block: "nearest"})
+() => setTimeout(() =>
+  document.querySelector("#result").scrollIntoView({behavior: "smooth", block: "nearest"}), 300)
 """
 
 THEME = gr.themes.Default(
@@ -41,6 +42,7 @@ THEME = gr.themes.Default(
     # Of Gradio's fonts few hold all Latin letters; these two weights do.
     font=[gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "sans-serif"],
 ).set(
+    body_text_color_subdued="*neutral_500",
     color_accent="*primary_700",
     button_primary_background_fill="*primary_700",
     button_primary_background_fill_hover="*primary_800",
@@ -112,7 +114,6 @@ def lay_out_inputs(names: list[str]) -> Inputs:
         label="Photo",
         type="filepath",
         format="png",
-        image_mode=None,  # the file as it is: stylesr.images reads it
         sources=["upload", "clipboard"],
         height=220,
         buttons=["fullscreen"],
@@ -187,26 +188,33 @@ def wire(page: gr.Blocks, inputs: Inputs, outputs: Outputs, answers: "Answers") 
         answers.look,
         [i.photo, i.scale],
         [i.photo, o.size, o.start],
-        preprocess=False,  # `look` itself says what is wrong with a file
-        **quick,
+        preprocess=False,
+        concurrency_limit=4,
+        **quiet,
     )
     i.style.change(answers.choose, i.style, [i.strength, i.details, o.start], **quick)
     run = o.start.click(answers.begin, None, buttons, **quick).then(
         answers.paint,
         [i.photo, i.style, i.scale, i.strength, i.brush, i.color, i.seed],
         result,
+        preprocess=False,
         concurrency_id="paint",  # one at a time, for all visitors
         concurrency_limit=1,
         show_progress="hidden",
         api_name="paint",
     )
     run.success(answers.end, None, buttons[:2], **quick).then(None, js=SHOW_RESULT)
-    run.failure(answers.fail, None, buttons, **quick)
+    run.failure(answers.halt, None, buttons, **quick)
     o.stop.click(answers.halt, None, buttons, cancels=run, **quick)
 
 
 class Answers:
-    """What the page does on a visitor's actions."""
+    """What the page does on a visitor's actions.
+
+    `look` and `paint` get the visitor's values unprocessed, a photo as a dictionary with its path:
+    Gradio would open the file with all of Pillow's decoders, and a value that is not among the
+    choices is refused by the pipeline, with its reason.
+    """
 
     def __init__(self, studio: Studio, inputs: Inputs, outputs: Outputs) -> None:
         self.studio, self.inputs, self.outputs = studio, inputs, outputs
@@ -232,7 +240,7 @@ class Answers:
         if photo is None:
             return gr.skip(), CHOOSE, refused
         try:
-            size = self.studio.measure(photo["path"])
+            size = self.studio.measure(_path(photo))
             target = self.studio.target(size, scale)
         except ImageError as error:
             gr.Warning(escape(str(error)))
@@ -250,7 +258,7 @@ class Answers:
 
     def paint(
         self,
-        photo: str | None,
+        photo: dict[str, Any] | None,
         style: str,
         scale: int,
         strength: float,
@@ -260,10 +268,8 @@ class Answers:
     ) -> Iterator[dict[Any, Any]]:
         """Enlarge and paint one photo."""
         with _friendly(), TemporaryDirectory(prefix="stylesr-") as folder:
-            if photo is None:
-                raise InputError(CHOOSE)
             work = self.studio.paint(
-                photo,
+                _path(photo),
                 folder,
                 style=style,
                 scale=scale,
@@ -312,12 +318,8 @@ class Answers:
         """Offer to paint again."""
         return gr.Button(visible=True), gr.Button(visible=False)
 
-    def fail(self) -> tuple[Any, Any, str]:
-        """Offer to paint again; a message says what went wrong."""
-        return *self.end(), ""
-
     def halt(self) -> tuple[Any, Any, str]:
-        """Confirm the stop."""
+        """Confirm the stop, asked for or not."""
         return *self.end(), "Stopped."
 
 
@@ -334,6 +336,13 @@ def launch(page: gr.Blocks, **options: Any) -> Any:
         "ssr_mode": False,
     }
     return page.launch(**settings | options)
+
+
+def _path(photo: dict[str, Any] | None) -> str:
+    """The uploaded file that Gradio's Image stands for."""
+    if not photo or not photo.get("path"):
+        raise InputError(CHOOSE)
+    return str(photo["path"])
 
 
 def _title(name: str) -> str:
@@ -364,7 +373,7 @@ def _friendly() -> Iterator[None]:
     try:
         yield
     except StyleSRError as error:
-        raise gr.Error(escape(str(error))) from error
+        raise gr.Error(escape(str(error)), print_exception=False) from error
 
 
 if __name__ == "__main__":

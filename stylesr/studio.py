@@ -169,8 +169,8 @@ class Studio:
         small = _square(decode(photo), THUMBNAIL_SIDE)
         pictures = {}
         for name in self.names:
-            painted = drain(self.pipeline.stream(small, style=name, scale=1))
-            pictures[name] = encode(painted, "webp", quality=85)
+            painted = drain(self.pipeline.stream(small, style=name, scale=2))  # finer strokes
+            pictures[name] = encode(_square(painted, THUMBNAIL_SIDE), "webp", quality=85)
         return pictures
 
 
