@@ -23,6 +23,7 @@ from stylesr.studio import Painting, Studio
 from stylesr.tiling import drain
 
 EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
+FIRST_STYLE = "starry-night"  # chosen at first, if it is there
 
 TITLE = "<h1>stylesr</h1><p>Enlarge a photo and repaint it, in one pass.</p>"
 CHOOSE = "Choose a photo to begin."
@@ -123,7 +124,7 @@ def lay_out_inputs(names: list[str]) -> Inputs:
     thumbnails = gr.HTML(elem_id="thumbnails")
     style = gr.Radio(
         [("Enlarge only", base), *((_title(name), name) for name in styles)],
-        value=next(iter(styles), base),
+        value=FIRST_STYLE if FIRST_STYLE in styles else next(iter(styles), base),
         label="Style",
         elem_id="styles",
     )

@@ -365,6 +365,7 @@ def test_style_run_resumes_exactly(
     assert table(out / "figures.csv") == table(style_run / "figures.csv")
 
 
+@pytest.mark.slow
 def test_two_processes_train_a_style_and_resume(
     style_run: Path, material: Path, tmp_path: Path
 ) -> None:
