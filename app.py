@@ -244,10 +244,10 @@ class Answers:
             size = self.studio.measure(_path(photo))
             target = self.studio.target(size, scale)
         except ImageError as error:
-            gr.Warning(escape(str(error)))
+            gr.Warning(escape(str(error), quote=False))
             return None, CHOOSE, refused
         except InputError as error:
-            return gr.skip(), escape(str(error)), refused
+            return gr.skip(), escape(str(error), quote=False), refused
         text = f"{size[1]} × {size[0]} → <b>{target[1]} × {target[0]}</b> pixels"
         return gr.skip(), text, gr.Button(interactive=True)
 
@@ -374,7 +374,7 @@ def _friendly() -> Iterator[None]:
     try:
         yield
     except StyleSRError as error:
-        raise gr.Error(escape(str(error)), print_exception=False) from error
+        raise gr.Error(escape(str(error), quote=False), print_exception=False) from error
 
 
 if __name__ == "__main__":

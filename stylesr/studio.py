@@ -45,7 +45,7 @@ class Painting:
         before, after: PNG files of one size to compare on a screen, at most 2048 pixels long:
             the photo enlarged by bicubic interpolation, and the result.
         height, width: of the result.
-        seconds: from reading the photo to the last tile.
+        seconds: from reading the photo to the last written file.
         notices: what was changed or left out while reading the photo.
     """
 
@@ -154,7 +154,6 @@ class Studio:
         picture = decode(photo, max_pixels=self.max_input_pixels)
         result = yield from pipe.stream(picture, **options)
         result = replace(result, metadata=MARK)
-        seconds = time.perf_counter() - start
 
         file = Path(folder) / _file_name(photo, None if style == pipe.base_name else style, scale)
         before, after = Path(folder) / "before.png", Path(folder) / "after.png"
@@ -162,6 +161,7 @@ class Studio:
         shown = _screen_size((result.height, result.width))
         save(_for_screen(picture, shown), before)
         save(_for_screen(result, shown), after)
+        seconds = time.perf_counter() - start
         return Painting(file, before, after, result.height, result.width, seconds, result.notices)
 
     def thumbnails(self, photo: Source) -> dict[str, bytes]:
