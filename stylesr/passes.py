@@ -37,7 +37,7 @@ Size: TypeAlias = tuple[int, int]  # (height, width)
 BRUSHES = (1, 2, 4)
 MAX_SCALE = 8
 FINE_SIDE = 1448  # longest side painted at full size: 1448² is two million pixels
-BORDER = 8  # trunk pixels of context around the picture: without, a style leaves a frame
+BORDER = 6  # trunk pixels of context around the picture: without, a style leaves a frame
 TILE_SIZE = 1024 + 2 * BORDER * TRUNK  # output pixels: pictures of 2048 and 4096 divide evenly
 WHOLE_SIZE = 1536  # output pixels up to which a picture is not divided
 
@@ -119,7 +119,7 @@ def run_pass(
         pixels: (1, 3, H, W) float32, RGB in [0, 1], of any size and on any device.
         factor: 1, 2 or 4.
         seed: of the noise.
-        tile_size: in output pixels, a multiple of 4; None takes 1088, and one tile for a result
+        tile_size: in output pixels, a multiple of 4; None takes 1072, and one tile for a result
             of up to 1536².
 
     Yields:

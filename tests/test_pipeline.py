@@ -127,9 +127,9 @@ def test_the_default_brush_follows_the_longest_side() -> None:
 
 
 def by_hand(net: StyleSRNet, image: Tensor, factor: int, seed: int = 0) -> Tensor:
-    """Pad by eight trunk pixels and up to the multiple, enlarge whole, crop, clamp."""
+    """Pad by six trunk pixels and up to the multiple, enlarge whole, crop, clamp."""
     height, width = image.shape[-2:]
-    border, multiple = 32 // factor, 4 // factor
+    border, multiple = 24 // factor, 4 // factor
     below, right = (border + -n % multiple for n in (height, width))
     padded = F.pad(image[None], (border, right, border, below), mode="reflect")
     with torch.no_grad():

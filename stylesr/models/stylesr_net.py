@@ -24,6 +24,7 @@ from stylesr.resample import resize
 __all__ = ["StyleSRNet", "noise_field"]
 
 TRUNK = 4  # the output is this many times the trunk's size
+STRIP = 32  # trunk rows that the tail works on at a time
 NOISE_STEP = 4  # each level of noise is this many times coarser than the one before it
 
 
@@ -136,11 +137,29 @@ class StyleSRNet(Generator):
             place = (origin[0] // block, origin[1] // block)
             noise = noise_field(height, width, self.noise_levels, seeds, place, x.device)
             features = features + self.noise(noise.to(x.dtype))
-        features = self.trunk(features) + features
+        features = self.trunk(features).add_(features)
+        skip = x if scale == 1 else self._enlarge(x, scale)
+        if torch.is_grad_enabled() or x.device.type != "cpu":
+            return self._tail(features) + self.skip_gain * skip
+        return self._tail_in_strips(features, skip)
+
+    def _tail(self, features: Tensor) -> Tensor:
+        """(N, C, h, w) of the trunk to (N, 3, 4h, 4w) in two steps."""
         features = F.leaky_relu(self.up1(features), 0.1, inplace=True)  # half the output's size
         features = F.leaky_relu(self.up2(features), 0.1, inplace=True)  # the output's size
-        skip = x if scale == 1 else self._enlarge(x, scale)
-        return self.last(features) + self.skip_gain * skip
+        return cast(Tensor, self.last(features))
+
+    def _tail_in_strips(self, features: Tensor, skip: Tensor) -> Tensor:
+        """The same a few rows at a time: all that lies between then stays in the cache."""
+        output, rows, context = torch.empty_like(skip), features.shape[-2], 2
+        for start in range(0, rows, STRIP):
+            stop = min(start + STRIP, rows)
+            first, last = max(start - context, 0), min(stop + context, rows)
+            detail = self._tail(features[..., first:last, :])
+            detail = detail[..., TRUNK * (start - first) : TRUNK * (stop - first), :]
+            part = slice(TRUNK * start, TRUNK * stop)
+            torch.add(detail, self.skip_gain * skip[..., part, :], out=output[..., part, :])
+        return output
 
     def _enlarge(self, x: Tensor, scale: int) -> Tensor:
         """The linear path: a 5×5 kernel for each of the scale² sub-pixels, bicubic at first."""
@@ -158,7 +177,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        return x + self.conv2(F.relu(self.conv1(x), inplace=True))
+        return cast(Tensor, self.conv2(F.relu(self.conv1(x), inplace=True))).add_(x)
 
 
 def noise_field(
