@@ -85,6 +85,7 @@ class Recipe:
 
 
 FACTORS = {4: 2, 2: 1, 1: 1}  # shares of each batch
+# the scene is read at half the size, where a stroke is small: it may then be any stroke
 CONTENT_LAYERS = {"relu3_1": 0.5, "relu4_1": 1.0}
 STYLE_LAYERS = {"relu1_1": 0.1, "relu2_1": 0.3, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 HALF_LAYERS = {"relu1_1": 0.3, "relu2_1": 0.7, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
@@ -171,11 +172,11 @@ def main(recipe: Recipe) -> None:
             painted, target = (F.pad(x, 4 * (-m,)).float() for x in (painted, photo))  # crops
             seen, seen_half = vgg(painted), vgg(half(painted))
             with torch.no_grad():
-                wanted = vgg(target)
+                wanted = vgg(half(target))
             critic.requires_grad_(False)
             score = critic(painted)
         losses = {
-            "content": recipe.content * content_loss(seen, wanted, CONTENT_LAYERS),
+            "content": recipe.content * content_loss(seen_half, wanted, CONTENT_LAYERS),
             "style": recipe.style
             * growth
             * strength
@@ -314,9 +315,11 @@ def judge(
         photo = load_rgb(path)[None].to(model.device).float() / 255
         height, width = (side // 16 * 16 for side in photo.shape[-2:])
         photo = photo[..., :height, :width].contiguous(memory_format=torch.channels_last)
-        seen = vgg(model(downscale(photo, 4), scale=4).clamp(0, 1))
-        total += recipe.content * float(content_loss(seen, vgg(photo), CONTENT_LAYERS))
-        total += recipe.style * float(relative_gram_loss(vgg.grams(seen), target, STYLE_LAYERS))
+        painted = model(downscale(photo, 4), scale=4).clamp(0, 1)
+        seen, wanted = vgg(half(painted)), vgg(half(photo))
+        total += recipe.content * float(content_loss(seen, wanted, CONTENT_LAYERS))
+        grams = vgg.grams(vgg(painted))
+        total += recipe.style * float(relative_gram_loss(grams, target, STYLE_LAYERS))
     return total / len(photos)
 
 
