@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from stylesr.data.datasets import find_pictures, load_rgb
 from stylesr.errors import InputError, ModelError, StyleSRError
+from stylesr.hub import bundled_names
 from stylesr.models import StyleSRNet
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.previews import draw
@@ -37,8 +38,10 @@ __all__ = [
     "Interrupt",
     "add_options",
     "average",
+    "base_name",
     "begin",
     "check_run",
+    "descendant",
     "load_checkpoint",
     "means",
     "plot_tables",
@@ -148,6 +151,41 @@ class Interrupt:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.noted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# -- the model -----------------------------------------------------------------------------------
+
+
+def descendant(base: StyleSRNet, name: str, start: str = "") -> StyleSRNet:
+    """A copy of a base that names it, so that both blend.
+
+    Args:
+        base: a photo model.
+        name: what it was loaded by.
+        start: a model of its size whose weights are taken in place of the base's.
+
+    Raises:
+        InputError: the base is a style itself.
+        ModelError: `start` is of another size.
+    """
+    if base.base:
+        raise InputError(f"{name} is a style of {base.base}; --base takes a photo model")
+    source = StyleSRNet.from_pretrained(start) if start else base
+    config = {**base.config, "base": base_name(name), "base_sha256": base.fingerprint()}
+    model = StyleSRNet(**config)
+    try:
+        model.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise ModelError(f"{start} is of another size than {name}") from error
+    return model
+
+
+def base_name(name: str) -> str:
+    """What a model calls its base: a bundled name or a Hub id as it is, or a folder's name."""
+    if name in bundled_names() or not Path(name).is_dir():
+        return name
+    folder = Path(name).resolve()
+    return folder.parent.name if folder.name == "model" else folder.name  # runs/photo/model: photo
 
 
 # -- the loop -------------------------------------------------------------------------------------

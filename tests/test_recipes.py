@@ -404,14 +404,14 @@ def test_a_style_starts_from_its_base_or_from_a_style(style_run: Path, material:
         ("photo", "photo"),
     ],
 )
-def test_what_a_style_calls_its_base(
+def test_what_a_model_calls_its_base(
     given: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A path says nothing elsewhere; a Hub id or a bundled name does."""
     (tmp_path / "runs/sharp/model").mkdir(parents=True)
     (tmp_path / "my-photo").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert style.base_name(given) == name
+    assert training.base_name(given) == name
 
 
 # -- what is refused ----------------------------------------------------------------------------

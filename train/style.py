@@ -23,8 +23,7 @@ from tqdm import tqdm
 
 from stylesr import training
 from stylesr.data.datasets import RandomCrops, gather, load_rgb
-from stylesr.errors import InputError, ModelError
-from stylesr.hub import bundled_names
+from stylesr.errors import InputError
 from stylesr.losses.adversarial import hinge_discriminator, hinge_generator
 from stylesr.losses.perceptual import (
     DistilledVGG19,
@@ -273,26 +272,10 @@ def inside(recipe: Recipe) -> int:
 
 def new_style(base: StyleSRNet, recipe: Recipe) -> StyleSRNet:
     """A copy of the base, or of the style to go on from, that names its base."""
-    if base.base:
-        raise InputError(f"{recipe.base} is a style of {base.base}; --base takes a photo model")
-    source = StyleSRNet.from_pretrained(recipe.start) if recipe.start else base
-    name = base_name(recipe.base)
-    model = StyleSRNet(**{**base.config, "base": name, "base_sha256": base.fingerprint()})
-    try:
-        model.load_state_dict(source.state_dict())
-    except RuntimeError as error:
-        raise ModelError(f"{recipe.start} is of another size than {recipe.base}") from error
+    model = training.descendant(base, recipe.base, recipe.start)
     if not recipe.start:
         nn.init.constant_(model.skip_gain, recipe.gain)
     return model
-
-
-def base_name(name: str) -> str:
-    """What the style calls its base: a bundled name or a Hub id as it is, or a folder's name."""
-    if name in bundled_names() or not Path(name).is_dir():
-        return name
-    folder = Path(name).resolve()
-    return folder.parent.name if folder.name == "model" else folder.name  # runs/photo/model: photo
 
 
 def expose(photos: Tensor, rng: random.Random) -> Tensor:
