@@ -18,6 +18,7 @@ from stylesr.losses.perceptual import (
     DistilledVGG19,
     content_loss,
     edge_loss,
+    feature_loss,
     fingerprint,
     gram,
     half,
@@ -114,6 +115,14 @@ def test_content_by_hand() -> None:
     assert content_loss(target, target, {"a": 0.7}).item() == 0
 
 
+def test_features_by_hand() -> None:
+    target = {"a": torch.full((2, 1, 1, 2), 2.0), "b": torch.full((1, 1, 1, 1), -4.0)}
+    ours = {"a": torch.tensor([[[[2.0, 3.0]]], [[[4.0, 1.0]]]]), "b": torch.zeros(1, 1, 1, 1)}
+    # a: (0 + 1 + 2 + 1) / 8; b: 4 / 4
+    assert feature_loss(ours, target, {"a": 3, "b": 1}).item() == pytest.approx((3 * 0.5 + 1) / 4)
+    assert feature_loss(target, target, {"a": 3, "b": 1}).item() == 0
+
+
 def test_total_variation_by_hand() -> None:
     picture = torch.tensor([[[[0.0, 1.0], [0.5, 0.5]]]])
     # along rows: 1 and 0; along columns: 0.5 and 0.5
@@ -174,6 +183,7 @@ def test_every_term_has_a_gradient(network: DistilledVGG19, noise: Noise) -> Non
     seen_target = network(target)
     terms: dict[str, Callable[[Tensor], Tensor]] = {
         "content": lambda x: content_loss(network(x), seen_target, {"relu4_1": 1.0}),
+        "features": lambda x: feature_loss(network(x), seen_target, dict.fromkeys(LAYERS, 1.0)),
         "style": lambda x: relative_gram_loss(
             network.grams(network(x)), network.grams(seen_target), {"relu3_1": 1.0}
         ),

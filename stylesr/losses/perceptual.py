@@ -23,6 +23,7 @@ __all__ = [
     "DistilledVGG19",
     "content_loss",
     "edge_loss",
+    "feature_loss",
     "gram",
     "half",
     "lattice_loss",
@@ -155,6 +156,21 @@ def content_loss(
             (features[k].float() - target[k].float()).square().sum((1, 2, 3))
             / target[k].float().square().sum((1, 2, 3))
         ).mean()
+        for k, w in weights.items()
+    ]
+    return torch.stack(terms).sum() / sum(weights.values())
+
+
+def feature_loss(
+    features: Mapping[str, Tensor], target: Mapping[str, Tensor], weights: Mapping[str, float]
+) -> Tensor:
+    """Weighted mean over layers of Σ|F − T| / Σ|T|, both sums over the batch.
+
+    Absolute differences, as Real-ESRGAN takes them (https://arxiv.org/abs/2107.10833): small ones
+    count too, so textures are asked for. Relative, as this network's features have their own scale.
+    """
+    terms = [
+        w * (features[k].float() - target[k].float()).abs().sum() / target[k].float().abs().sum()
         for k, w in weights.items()
     ]
     return torch.stack(terms).sum() / sum(weights.values())

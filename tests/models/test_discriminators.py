@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylesr.models.discriminators import PatchDiscriminator
+from stylesr.errors import InputError
+from stylesr.models.discriminators import PatchDiscriminator, UNetDiscriminator
 
 
 @pytest.fixture
@@ -55,3 +56,72 @@ def test_frozen_it_still_passes_gradients_to_the_picture(critic: PatchDiscrimina
     critic(picture).mean().backward()
     assert picture.grad is not None and picture.grad.abs().max() > 0
     assert all(parameter.grad is None for parameter in critic.parameters())
+
+
+# -- U-Net --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unet() -> UNetDiscriminator:
+    torch.manual_seed(0)
+    return UNetDiscriminator(channels=4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (64, 40)])
+def test_unet_scores_each_pixel(unet: UNetDiscriminator, height: int, width: int) -> None:
+    scores = unet(torch.rand(2, 3, height, width))
+    assert scores.shape == (2, 1, height, width)
+    assert scores.std() > 0
+
+
+def test_unet_refuses_sides_it_cannot_halve(unet: UNetDiscriminator) -> None:
+    with pytest.raises(InputError, match="multiples of 8, got 36×40"):
+        unet(torch.rand(1, 3, 36, 40))
+
+
+def test_unet_sees_far_and_near(unet: UNetDiscriminator) -> None:
+    """By its levels a score knows its surroundings, by its skips it knows its place."""
+    picture = torch.rand(1, 3, 128, 128, requires_grad=True)
+    unet(picture)[0, 0, 64, 64].backward()
+    assert picture.grad is not None
+    seen = picture.grad.abs().sum((0, 1))
+    rows = (seen > 0).any(1).nonzero().flatten()
+    assert 40 < len(rows) < 120
+    assert (seen[62:67, 62:67].mean() > 5 * seen[30:50, 30:50].mean()).item()
+
+
+def test_unet_normalises_all_but_the_first_and_last_layer(unet: UNetDiscriminator) -> None:
+    for _ in range(60):  # each pass is a step of the power iteration
+        unet(torch.rand(1, 3, 16, 16))
+    unet.eval()
+    convolutions = [m for m in unet.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 10
+    norms = [
+        torch.linalg.svdvals(conv.weight.detach().flatten(1))[0].item()
+        for conv in convolutions
+        if conv.bias is None
+    ]
+    assert norms == pytest.approx([1] * 8, abs=0.02)
+
+
+def test_unet_scores_stay_bounded_where_the_picture_changes(unet: UNetDiscriminator) -> None:
+    """Normalised layers cannot blow a small difference up, whatever the weights are."""
+    with torch.no_grad():
+        for parameter in unet.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(100)
+        for end in (unet.first, unet.last[-1]):
+            end.weight.div_(100)  # type: ignore[union-attr]
+    picture = torch.rand(1, 3, 64, 64)
+    for _ in range(20):
+        unet(picture)
+    change = (unet(picture + 0.001) - unet(picture)).abs().max().item()
+    assert 0 < change < 0.5
+
+
+def test_unet_states_survive_saving(unet: UNetDiscriminator) -> None:
+    unet(torch.rand(1, 3, 16, 16))
+    other = UNetDiscriminator(channels=4)
+    other.load_state_dict(unet.state_dict())
+    picture = torch.rand(1, 3, 24, 24)
+    assert torch.equal(unet(picture), other(picture))
