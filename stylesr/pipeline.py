@@ -77,7 +77,8 @@ class Plan:
         tiles: how many will be computed in all.
         brush, color: those that will be used; 1 and "style" where nothing is painted.
         seed, tile_size: as asked for.
-        weights: of each loaded network in the one that paints.
+        paints: whether a style takes part, and not photo models alone.
+        weights: of each loaded network in the blended one.
         passes: the runs of networks that make the picture.
         photo_passes: those that enlarge it unpainted, for `color`.
     """
@@ -89,14 +90,10 @@ class Plan:
     color: Color
     seed: int
     tile_size: int | None
+    paints: bool
     weights: tuple[tuple[str, float], ...]
     passes: tuple[Pass, ...]
     photo_passes: tuple[Pass, ...]
-
-    @property
-    def paints(self) -> bool:
-        """Whether a style takes part."""
-        return any(step.network == "style" for step in self.passes)
 
 
 class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
@@ -337,14 +334,17 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 f"than the {self.max_output_pixels:,} allowed; take a smaller scale or picture"
             )
         unpainted = photo_passes(size, target)
+        paints = any(self._nets[name].paints for name, _ in weights)
         if weights == ((self.base_name, 1.0),):  # nothing is painted
             brush, color, passes = 1, "style", unpainted
         else:
-            brush = brush or default_brush(target)
+            brush = brush or (default_brush(target) if paints else 1)
             passes = style_passes(size, target, brush)
         extra = () if color == "style" else unpainted
         tiles = sum(count_tiles(step, tile_size) for step in (*passes, *extra))
-        return Plan(*target, tiles, brush, color, seed, tile_size, weights, passes, extra)
+        return Plan(
+            *target, tiles, brush, color, seed, tile_size, paints, weights, passes, extra
+        )
 
     def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
         """Name and weight of each network that is part of the painting one."""

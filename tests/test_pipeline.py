@@ -316,6 +316,18 @@ def test_gray_stays_gray_unless_a_style_paints_it(pipe: StyleSRPipeline, scene: 
     assert not painted.gray and not torch.equal(painted.pixels[0], painted.pixels[1])
 
 
+def test_a_second_photo_model_enlarges_and_does_not_paint(scene: Scene) -> None:
+    base = tiny.photo()
+    vivid = tiny.style(base, 3)
+    torch.nn.init.zeros_(vivid.noise.weight)
+    pipe = StyleSRPipeline(base, {"vivid": vivid, "waves": tiny.style(base, 1)})
+    size = (500, 500)
+    assert pipe.plan(size, "vivid").brush == 1 and not pipe.plan(size, "vivid").paints
+    assert pipe.plan(size, {"vivid": 1, "waves": 1}).brush == 2
+    gray = Picture(scene(20, 30).mean(0, keepdim=True).repeat(3, 1, 1), gray=True)
+    assert result(pipe, gray, style="vivid", scale=2).gray
+
+
 @pytest.mark.parametrize("scale", [0.5, 1, 3])
 def test_alpha_is_resampled_and_stays_in_range(
     pipe: StyleSRPipeline, scene: Scene, scale: float

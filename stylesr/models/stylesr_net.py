@@ -94,6 +94,11 @@ class StyleSRNet(Generator):
             for scale, skip in self.skips.items():
                 cast(nn.Conv2d, skip).weight.copy_(_bicubic_kernels(int(scale)))
 
+    @property
+    def paints(self) -> bool:
+        """Whether this is a style; a photo model invents no strokes, so it ignores the noise."""
+        return bool(self.noise.weight.any()) if self.noise_levels else self.base is not None
+
     def multiple_of(self, scale: int) -> int:
         """Inputs at ×1 are divided into 4×4 blocks, at ×2 into 2×2."""
         return TRUNK // scale
