@@ -233,6 +233,101 @@ def test_photo_run_resumes_exactly(
     assert load_file(out / "model/model.safetensors").keys() == StyleSRNet(8, 1).state_dict().keys()
 
 
+# -- restoration --------------------------------------------------------------------------------
+
+
+def restore_options(material: Path, out: Path) -> list[str]:
+    options = f"--photos {material}/photos --preview-photos {material}/photos --previews 1"
+    options += f" --base {material}/tiny-photo --degradation blind --clean 0.3"
+    options += f" --validation {material}/photos"
+    options += f" --perceptual {material}/vgg.safetensors --perceptual-weight 1"
+    options += " --adversarial 0.1 --critic 4 --warmup 1 --log-every 1 --save-every 2"
+    options += " --batch 4 --crop 32 --steps 4 --preview-every 2"
+    return [*options.split(), "--out", str(out)]
+
+
+@pytest.fixture(scope="module")
+def restored_run(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four steps without a stop."""
+    out = tmp_path_factory.mktemp("runs") / "vivid"
+    command(TRAIN / "super_resolution.py", *restore_options(material, out))
+    return out
+
+
+def test_restored_run_leaves_a_model_that_blends_with_its_base(
+    restored_run: Path, material: Path
+) -> None:
+    base = StyleSRNet.from_pretrained(material / "tiny-photo")
+    net = StyleSRNet.from_pretrained(restored_run / "model")
+    assert (net.base, net.base_sha256) == ("tiny-photo", base.fingerprint())
+    assert torch.count_nonzero(net.noise.weight) == 0
+    assert not torch.equal(net.last.weight, base.last.weight)
+    assert net.fingerprint() != base.fingerprint()
+    half = strength(base, net, 0.5)
+    assert torch.allclose(half.last.bias, (base.last.bias + net.last.bias) / 2)
+    pipe = StyleSRPipeline.from_pretrained([material / "tiny-photo", restored_run / "model"])
+    assert pipe.styles == ["model"]
+
+
+def test_restored_run_records_each_loss(restored_run: Path) -> None:
+    losses = table(restored_run / "losses.csv")
+    assert [row["step"] for row in losses] == [1, 2, 3, 4]
+    for row in losses:
+        assert all(math.isfinite(value) for value in row.values())
+        assert min(row["l1"], row["perceptual"], row["discriminator"]) > 0
+        assert row["adversarial"] != 0
+    sheets = sorted((restored_run / "previews").glob("step-*.png"))
+    assert [sheet.stem for sheet in sheets] == ["step-0000002", "step-0000004"]
+
+
+def test_restored_run_resumes_exactly(
+    restored_run: Path, material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    out = interrupted(restored_run, tmp_path / "vivid")
+    assert here(super_resolution, [*restore_options(material, out), "--resume"]) == 0
+    resumed = checkpoint(out, 4)
+    assert {"model", "ema", "critic", "d_optimizer", "optimizer", "scheduler"} <= resumed.keys()
+    assert_equal(resumed, checkpoint(restored_run, 4))
+    assert timeless(out / "losses.csv") == timeless(restored_run / "losses.csv")
+
+
+@pytest.mark.slow
+def test_two_processes_restore_and_resume(
+    restored_run: Path, material: Path, tmp_path: Path
+) -> None:
+    straight = tmp_path / "straight"
+    torchrun(TRAIN / "super_resolution.py", *restore_options(material, straight))
+    one, two = (StyleSRNet.from_pretrained(out / "model") for out in (restored_run, straight))
+    assert one.fingerprint() != two.fingerprint(), "the second process adds photos of its own"
+    out = interrupted(straight, tmp_path / "resumed")
+    torchrun(TRAIN / "super_resolution.py", *restore_options(material, out), "--resume")
+    assert_equal(checkpoint(out, 4), checkpoint(straight, 4))
+
+
+def test_each_loss_works_by_itself(
+    material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    """Bad pictures with the loss of pixels alone; a discriminator without features."""
+    plain = [*photo_options(material, tmp_path / "a"), "--degradation", "mild", "--steps", "1"]
+    assert here(super_resolution, plain) == 0
+    assert {"l1", "frequency"} <= (row := table(tmp_path / "a/losses.csv")[0]).keys()
+    assert not {"perceptual", "adversarial", "discriminator"} & row.keys()
+    judged = [*photo_options(material, tmp_path / "b"), "--adversarial", "0.1", "--critic", "4"]
+    assert here(super_resolution, [*judged, "--steps", "1"]) == 0
+    row = table(tmp_path / "b/losses.csv")[0]
+    assert {"adversarial", "discriminator"} <= row.keys() and "perceptual" not in row
+    assert StyleSRNet.from_pretrained(tmp_path / "b" / "model").base is None
+
+
+def test_bicubic_and_blind_inputs_differ(
+    photo_run: Path, material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    options = [*photo_options(material, tmp_path / "photo"), "--steps", "1", "--warmup", "0"]
+    assert here(super_resolution, [*options, "--degradation", "blind", "--clean", "0"]) == 0
+    first, second = table(photo_run / "losses.csv")[0], table(tmp_path / "photo/losses.csv")[0]
+    assert second["l1"] > 1.05 * first["l1"]
+
+
 def test_another_seed_gives_another_network(
     photo_run: Path, material: Path, tmp_path: Path, here: Callable[..., int]
 ) -> None:
@@ -428,6 +523,7 @@ def odd(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = StyleSRNet.from_pretrained(material / "tiny-photo")
     tiny.style(base, 1).save_pretrained(folder / "a-style")
     StyleSRNet(12, 1, (8, 4)).save_pretrained(folder / "wider")
+    base.save_pretrained(folder / "own-base")
     (folder / "vgg.safetensors").write_bytes(b"not this")
     return folder
 
@@ -448,6 +544,17 @@ REFUSED_PHOTO = {
     "--start {odd}/missing": "no model",
     "--start {odd}/a-style": "is a style of photo; --start takes a photo",
     "--resume": "no intact checkpoint",
+    "--base {odd}/missing": "no model",
+    "--base {odd}/a-style": "is a style of photo; --base takes a photo model",
+    "--base {odd}/wider --start {odd}/a-style": "is of another size than",
+    "--base {odd}/own-base --start {odd}/a-style": "a-style paints with noise",
+    "--clean 2": "--clean is a share from 0 to 1, got 2.0",
+    "--adversarial -1": "--adversarial must be at least 0, got -1.0",
+    "--adversarial 1 --crop 36": "--crop must be a multiple of 8, got 36",
+    "--adversarial 1 --critic 0": "--critic must be at least 1, got 0",
+    "--perceptual-weight 1 --crop 16": "--crop must be at least 32, got 16",
+    "--perceptual-weight 1 --perceptual {odd}/missing": "no perceptual network at",
+    "--perceptual-weight 1 --patience 2": "--patience watches PSNR",
 }
 
 REFUSED_STYLE = {
@@ -540,12 +647,13 @@ def test_every_option_in_the_guide_exists() -> None:
         assert commands, name
         for words in [*commands, recipe.__doc__.split(f"train/{name} ")[1].split("\n\n")[0]]:
             assert parse(recipe, words.split()).photos, words
-    known = {f.name for recipe in (super_resolution, style) for f in fields(recipe.Recipe)}
+    known = {f.name: recipe for recipe in (super_resolution, style) for f in fields(recipe.Recipe)}
     for words in re.findall(r"`(--[a-z].*?)`", text):
+        name = words.split()[0].removeprefix("--").replace("-", "_")
+        assert name in known, words
         if " " in words:  # with a value
-            assert parse(style, ["--photos", "a", "--style-image", "b", *words.split()]), words
-        else:
-            assert words.removeprefix("--").replace("-", "_") in known, words
+            needs = ["--photos", "a", *(["--style-image", "b"] if known[name] is style else [])]
+            assert parse(known[name], [*needs, *words.split()]), words
 
 
 def parse(recipe: Any, words: list[str]) -> Any:

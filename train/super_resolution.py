@@ -2,6 +2,9 @@
 
     python train/super_resolution.py --photos my-photos --out runs/photo
 
+Or, from it, a model that restores bad pictures and draws what they lack, and blends with `photo`:
+`--base photo --degradation mild --perceptual-weight 1 --adversarial 0.01`.
+
 The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
 several. Stop it with Ctrl-C when you like and add `--resume` to go on. See train/README.md.
 """
@@ -10,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -19,10 +22,15 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from stylesr import training
+from stylesr.data import degradations
 from stylesr.data.datasets import RandomCrops, find_pictures, gather, load_rgb
+from stylesr.data.degradations import Pairs, collate, quantise
 from stylesr.errors import InputError
+from stylesr.losses.adversarial import hinge_discriminator, hinge_generator
+from stylesr.losses.perceptual import DistilledVGG19, feature_loss
 from stylesr.metrics import psnr_y
 from stylesr.models import StyleSRNet
+from stylesr.models.discriminators import UNetDiscriminator
 from stylesr.models.wrappers import EveryFactor
 from stylesr.resample import downscale
 
@@ -35,7 +43,8 @@ class Recipe:
     out: str = "runs/photo"
     halved_photos: list[str] = field(default_factory=list)  # soft ones, used at half their size
     validation: list[str] = field(default_factory=list)  # folders measured in between
-    start: str = ""  # a model to go on from; otherwise a new one of this size:
+    base: str = ""  # a model from which this one starts and with which it blends
+    start: str = ""  # a model to go on from; without it and a base, a new one of this size:
     channels: int = 48
     blocks: int = 6
     tail_channels: list[int] = field(default_factory=lambda: [24, 8])
@@ -47,6 +56,12 @@ class Recipe:
     warmup: int = 200
     cooldown: float = 0.4  # share of the steps over which the rate falls to zero
     frequency: float = 0.0  # weight of the loss on the Fourier amplitudes
+    degradation: Literal["bicubic", "mild", "blind"] = "bicubic"  # how inputs are made from photos
+    clean: float = 0.2  # share of the inputs that stay bicubic beside degraded ones
+    perceptual_weight: float = 0.0  # of the difference of features, beside 1 for that of pixels
+    perceptual: str = ""  # the perceptual network; fetched once when left out
+    adversarial: float = 0.0  # weight of the discriminator's opinion
+    critic: int = 24  # width of the discriminator
     ema: float = 0.999
     seed: int = 0
     mixed_precision: Literal["no", "bf16"] = "no"  # "bf16" where the processor has it
@@ -61,18 +76,26 @@ class Recipe:
 
 
 FACTORS = {4: 8, 2: 7, 1: 1}  # shares of each batch; at ×1 `photo` only has to copy
+RESTORED_FACTORS = {4: 2, 2: 1, 1: 1}  # where inputs are bad, ×1 has work to do as well
+RANGES = {"bicubic": None, "mild": degradations.MILD, "blind": degradations.REAL_ESRGAN}
+# as in Real-ESRGAN, after the first convolution of a block in place of its last
+FEATURE_LAYERS = {"relu1_1": 0.1, "relu2_1": 0.1, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 
 def main(recipe: Recipe) -> None:
     """Run the recipe; writes `out/model` (the averaged weights), losses, previews, checkpoints."""
-    # -- model, optimiser, data ---------------------------------------------------------------
+    # -- models, optimisers, data -------------------------------------------------------------
     check(recipe)
     out = Path(recipe.out)
     accelerator = Accelerator(
         mixed_precision=recipe.mixed_precision, log_with="tensorboard", project_dir=out
     )
+    device = accelerator.device
     torch.manual_seed(recipe.seed)
-    model = new_model(recipe).to(accelerator.device, memory_format=torch.channels_last)
+    base = None
+    if recipe.base:
+        base = StyleSRNet.from_pretrained(recipe.base, map_location=device)
+    model = new_model(recipe, base).to(device, memory_format=torch.channels_last)
     enlarger = EveryFactor(model)
     ema = training.average(model, recipe.ema)
     optimizer = torch.optim.Adam(
@@ -80,13 +103,21 @@ def main(recipe: Recipe) -> None:
     )
     scheduler = training.schedule(optimizer, recipe.steps, recipe.warmup, recipe.cooldown)
     stop = training.EarlyStop(recipe.patience)
-    parts = {
+    parts: dict[str, Any] = {
         "model": model,
         "ema": ema,
         "optimizer": optimizer,
         "scheduler": scheduler,
         "stop": stop,
     }
+    vgg = critic = None
+    if recipe.perceptual_weight:
+        with accelerator.local_main_process_first():  # one process fetches what is not there yet
+            vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
+    if recipe.adversarial:
+        critic = UNetDiscriminator(recipe.critic).to(device, memory_format=torch.channels_last)
+        d_optimizer = torch.optim.Adam(critic.parameters(), lr=4e-4, betas=(0.5, 0.99))
+        parts |= {"critic": critic, "d_optimizer": d_optimizer}
     done = 0
     if recipe.resume:
         state = training.load_checkpoint(out / "checkpoints")
@@ -95,9 +126,14 @@ def main(recipe: Recipe) -> None:
     pictures = gather(recipe.photos, recipe.halved_photos, at_least=recipe.crop)
     items = recipe.batch * accelerator.num_processes
     crops = RandomCrops(pictures, recipe.crop, recipe.steps * items, recipe.seed)
-    rest = Subset(crops, range(done * items, len(crops)))
-    loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers)
+    ranges = RANGES[recipe.degradation]
+    factors = factors_of_a_batch(recipe.batch, RESTORED_FACTORS if ranges else FACTORS)
+    pairs = Pairs(crops, factors, ranges, recipe.clean, recipe.seed)
+    rest = Subset(pairs, range(done * items, len(pairs)))
+    loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers, collate_fn=collate)
     enlarger, optimizer, loader = accelerator.prepare(enlarger, optimizer, loader)
+    if critic:
+        critic, d_optimizer = accelerator.prepare(critic, d_optimizer)
     minutes, shown = 0.0, []
     if accelerator.is_main_process:
         minutes = training.begin(recipe, done, accelerator.num_processes)
@@ -106,33 +142,59 @@ def main(recipe: Recipe) -> None:
     accelerator.init_trackers("super-resolution")
 
     # -- loop -----------------------------------------------------------------------------------
-    interrupt, finite = training.Interrupt(), training.Finite()
+    interrupt, g_finite, d_finite = training.Interrupt(), training.Finite(), training.Finite()
     rows: list[dict[str, Tensor]] = []
     bar = tqdm(loader, initial=done, total=recipe.steps, disable=not accelerator.is_main_process)
     started = time.monotonic() - 60 * minutes
-    for step, hr in enumerate(bar, start=done + 1):
-        hrs = training.share_out(hr, FACTORS)
-        inputs = [(scale, quantise(downscale(part, scale))) for scale, part in hrs.items()]
+    for step, (hr, inputs) in enumerate(bar, start=done + 1):
+        # -- generator ----------------------------------------------------------------------------
         with accelerator.autocast():
-            outputs = enlarger(inputs)
-        sr = torch.cat(outputs).float()
+            sr = torch.cat(enlarger(inputs)).float()
         losses = {"l1": (sr - hr).abs().mean()}
         if recipe.frequency:
             losses["frequency"] = recipe.frequency * frequency_loss(sr, hr)
+        if vgg:
+            with accelerator.autocast():
+                seen = vgg(sr)
+                with torch.no_grad():
+                    wanted = vgg(hr)
+            distance = feature_loss(seen, wanted, FEATURE_LAYERS)
+            losses["perceptual"] = recipe.perceptual_weight * distance
+        if critic:
+            critic.requires_grad_(False)
+            with accelerator.autocast():
+                score = critic(sr)
+            losses["adversarial"] = recipe.adversarial * hinge_generator(score.float())
         loss = torch.stack(list(losses.values())).sum()
         accelerator.backward(loss)
-        if finite(accelerator.clip_grad_norm_(enlarger.parameters(), 1.0)):
+        sound = g_finite(accelerator.clip_grad_norm_(enlarger.parameters(), 1.0))
+        if sound:
             optimizer.step()
             ema.update_parameters(model)
-            rows.append({name: value.detach() for name, value in losses.items()})
         optimizer.zero_grad()
         scheduler.step()
+
+        # -- discriminator: photos against what the generator made of them ------------------------
+        if critic:
+            critic.requires_grad_(True)
+            with accelerator.autocast():
+                scores = critic(torch.cat([hr, sr.detach()])).float()
+            d_loss = hinge_discriminator(*scores.chunk(2))
+            accelerator.backward(d_loss)
+            d_sound = d_finite(accelerator.clip_grad_norm_(critic.parameters(), float("inf")))
+            if d_sound:
+                d_optimizer.step()
+            d_optimizer.zero_grad()
+            losses["discriminator"], sound = d_loss, sound and d_sound
+        if sound:
+            rows.append({name: value.detach() for name, value in losses.items()})
 
         # -- look ---------------------------------------------------------------------------------
         last = step == recipe.steps
         if accelerator.is_main_process and (last or step % recipe.preview_every == 0):
             if shown:
-                training.preview(out, step, ema.module, {}, shown)
+                styles = {"restored": ema.module} if base else {}
+                training.preview(out, step, base or ema.module, styles, shown)
             if recipe.validation:
                 figures = validate(ema.module, recipe.validation)
                 tqdm.write(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
@@ -171,18 +233,32 @@ def main(recipe: Recipe) -> None:
 
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
-    training.check_run(recipe, batch=len(FACTORS), crop=16)
-    if recipe.crop % 4:
-        raise InputError(f"--crop must be a multiple of 4, got {recipe.crop}")
+    judged = bool(recipe.perceptual_weight or recipe.adversarial)
+    weights = {"perceptual_weight": 0, "adversarial": 0, "critic": 1}
+    training.check_run(recipe, batch=len(FACTORS), crop=32 if judged else 16, **weights)
+    multiple = 8 if recipe.adversarial else 4
+    if recipe.crop % multiple:
+        raise InputError(f"--crop must be a multiple of {multiple}, got {recipe.crop}")
+    if not 0 <= recipe.clean <= 1:
+        raise InputError(f"--clean is a share from 0 to 1, got {recipe.clean}")
     if recipe.patience and not recipe.validation:
         raise InputError("--patience needs --validation, a folder of photos to measure")
+    if recipe.patience and judged:
+        raise InputError(
+            "--patience watches PSNR, which a perceptual or adversarial loss lowers; leave it out"
+        )
     for folder in (*recipe.halved_photos, *recipe.validation):
         find_pictures(folder)
 
 
-def new_model(recipe: Recipe) -> StyleSRNet:
-    """A new network, or the one to go on from. `photo` does not see the noise: it stays zero."""
-    if recipe.start:
+def new_model(recipe: Recipe, base: StyleSRNet | None) -> StyleSRNet:
+    """A new network, one to go on from, or one that blends with the base.
+
+    It does not see the noise: those weights are zero and stay so.
+    """
+    if base:
+        model = training.descendant(base, recipe.base, recipe.start)
+    elif recipe.start:
         model = StyleSRNet.from_pretrained(recipe.start).train()
         if model.base:
             raise InputError(f"{recipe.start} is a style of {model.base}; --start takes a photo")
@@ -191,13 +267,18 @@ def new_model(recipe: Recipe) -> StyleSRNet:
             recipe.channels, recipe.blocks, recipe.tail_channels, recipe.noise_levels
         )
     if model.noise_levels:
+        if model.noise.weight.any():
+            raise InputError(
+                f"{recipe.start or recipe.base} paints with noise: it is no photo model"
+            )
         model.noise.weight.requires_grad_(False)
     return model
 
 
-def quantise(picture: Tensor) -> Tensor:
-    """Round to 8 bits: what a real low-resolution file holds."""
-    return (picture.clamp(0, 1) * 255).round() / 255
+def factors_of_a_batch(batch: int, shares: dict[int, int]) -> list[int]:
+    """The factor of each item, such as [4, 4, 2, 1]."""
+    parts = training.share_out(torch.arange(batch), shares)
+    return [factor for factor, part in parts.items() for _ in part]
 
 
 def frequency_loss(a: Tensor, b: Tensor) -> Tensor:
