@@ -267,7 +267,7 @@ def new_model(recipe: Recipe, base: StyleSRNet | None) -> StyleSRNet:
             recipe.channels, recipe.blocks, recipe.tail_channels, recipe.noise_levels
         )
     if model.noise_levels:
-        if model.noise.weight.any():
+        if model.paints:
             raise InputError(
                 f"{recipe.start or recipe.base} paints with noise: it is no photo model"
             )
