@@ -168,7 +168,10 @@ def main(recipe: Recipe) -> None:
         # -- generator: in the style, the scene whole, and a patch of the painting ---------------
         with accelerator.autocast():
             painted = painter(inputs, seeds, strength)
-            painted, target = (F.pad(x, 4 * (-m,)).float() for x in (painted, photo))  # crops
+            # not always on the same pixels: no pattern may hide in the perceptual network's strides
+            right, down = (together.randint(-m // 2, m // 2) for _ in range(2))
+            sides = (-m - right, -m + right, -m - down, -m + down)
+            painted, target = (F.pad(x, sides).float() for x in (painted, photo))  # crops
             seen, seen_half = vgg(painted), vgg(half(painted))
             with torch.no_grad():
                 wanted = vgg(half(target))
