@@ -342,9 +342,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             passes = style_passes(size, target, brush)
         extra = () if color == "style" else unpainted
         tiles = sum(count_tiles(step, tile_size) for step in (*passes, *extra))
-        return Plan(
-            *target, tiles, brush, color, seed, tile_size, paints, weights, passes, extra
-        )
+        return Plan(*target, tiles, brush, color, seed, tile_size, paints, weights, passes, extra)
 
     def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
         """Name and weight of each network that is part of the painting one."""
