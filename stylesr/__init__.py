@@ -15,6 +15,7 @@ from stylesr.errors import ImageError, InputError, ModelError, StyleSRError
 
 if TYPE_CHECKING:
     from stylesr.blending import blend
+    from stylesr.checkpoints import load_checkpoint
     from stylesr.hub import bundled_names
     from stylesr.models.base import Generator
     from stylesr.models.stylesr_net import StyleSRNet
@@ -37,6 +38,7 @@ __all__ = [
     "StyleSRPipelineOutput",
     "blend",
     "bundled_names",
+    "load_checkpoint",
 ]
 
 _MODULES = {
@@ -49,6 +51,7 @@ _MODULES = {
     "StyleSRPipelineOutput": "stylesr.pipeline",
     "blend": "stylesr.blending",
     "bundled_names": "stylesr.hub",
+    "load_checkpoint": "stylesr.checkpoints",
 }
 
 

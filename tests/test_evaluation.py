@@ -17,11 +17,11 @@ from stylesr.evaluation import Inputs, Report, SqueezeJudge, VggJudge
 from stylesr.hub import bundled_folder, bundled_names
 from stylesr.images import decode
 from stylesr.metrics import LPIPS, psnr_y
-from stylesr.models import StyleSRNet
+from stylesr.models import CompactNet, StyleSRNet
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.resample import downscale, resize
-from stylesr.speed import CompactNet, time_ratio
+from stylesr.speed import time_ratio
 from tests import tiny
 
 Scene = Callable[[int, int], Tensor]

@@ -18,7 +18,7 @@ LAYERS = [
     {"exif", "hub", "picture", "profiles", "resample", "tiling"},
     {"colors", "images"},
     {"models"},
-    {"blending", "data", "loading", "losses", "passes", "releases"},
+    {"blending", "checkpoints", "data", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
     {"speed", "studio"},

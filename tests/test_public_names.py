@@ -26,6 +26,7 @@ def test_public_names_are_these() -> None:
         "StyleSRPipelineOutput",
         "blend",
         "bundled_names",
+        "load_checkpoint",
     ]
 
 

@@ -39,17 +39,18 @@ class Generator(
         min_size: least height and width of an input, in pixels.
     """
 
-    scales: ClassVar[tuple[int, ...]] = (1,)
+    scales: tuple[int, ...] = (1,)
     min_size: ClassVar[int] = 1
 
     def multiple_of(self, scale: int) -> int:
         """Height and width of an input for this factor must be multiples of this."""
         return 1
 
-    def receptive_field(self, scale: int) -> int:
+    def receptive_field(self, scale: int) -> int | None:
         """Input pixels on which an output pixel depends, beyond its aligned block on each side.
 
-        A block is `multiple_of(scale)` input pixels; tiles start on its multiples.
+        A block is `multiple_of(scale)` input pixels; tiles start on its multiples. None: a pixel
+        depends on the picture as a whole, so no overlap makes tiles agree.
         """
         raise NotImplementedError
 

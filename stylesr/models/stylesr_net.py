@@ -43,7 +43,7 @@ class StyleSRNet(Generator):
         InputError: a value out of these bounds.
     """
 
-    scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
+    scales: tuple[int, ...] = (1, 2, 4)
     min_size: ClassVar[int] = 4
 
     def __init__(

@@ -1,0 +1,251 @@
+"""Community checkpoints: a `.pth` of a known architecture becomes a `Generator` of ours.
+
+    net = load_checkpoint("realesr-general-x4v3.pth")
+    net.save_pretrained("my-upscaler")  # config.json and safetensors, like every model here
+
+The architecture and its sizes are read from the names and shapes of the weights. Pickles are
+opened with `weights_only=True`, so that none can run code.
+"""
+
+import math
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from stylesr.errors import InputError, ModelError
+from stylesr.models import RLFN, CompactNet, Generator, MicroAST, TransformerNet
+
+__all__ = ["load_checkpoint"]
+
+State: TypeAlias = dict[str, Tensor]
+Rules: TypeAlias = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
+
+
+def load_checkpoint(path: str | Path) -> Generator:
+    """Load the weights of a known architecture, as float32 on the CPU and in eval mode.
+
+    Known are CompactNet (Real-ESRGAN's SRVGGNetCompact with PReLU), RLFN, TransformerNet (fast
+    neural style, as in pytorch/examples) and MicroAST. The last is published in four files, for
+    content encoder, style encoder, modulator and decoder: give any of them, and the others are
+    taken from beside it.
+
+    Args:
+        path: of a file written by `torch.save`. The weights may be under `params_ema`, which is
+            preferred, under `params`, or bare.
+
+    Raises:
+        ModelError: no such file, not a readable checkpoint, an unknown architecture, or weights
+            that do not fit it exactly.
+    """
+    path = Path(path)
+    state = _read(path)
+    if any(mark in state for mark in MICROAST_MARKS):
+        state = _gather_microast(path)
+    for known in KNOWN:
+        if known.mark in state:
+            return _build(known, state, path)
+    shown = ", ".join(f"{name} {tuple(t.shape)}" for name, t in list(state.items())[:3])
+    raise ModelError(
+        f"{path} holds {len(state)} tensors ({shown}, …) of an unknown architecture; "
+        f"known are {', '.join(known.model.__name__ for known in KNOWN)}"
+    )
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    """How a community's checkpoint becomes a model.
+
+    Attributes:
+        mark: a weight that only this architecture has.
+        config: the constructor's keywords, from the community's names and shapes.
+        rules: pattern and replacement for each change of a name, applied in order.
+        dropped: pattern of names that the model has no use for.
+    """
+
+    model: type[Generator]
+    mark: str
+    config: Callable[[State], dict[str, Any]]
+    rules: Rules = ()
+    dropped: str = r"(?!)"  # none
+
+    def rename(self, name: str) -> str:
+        """Our name of a community's weight."""
+        for pattern, replacement in self.rules:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+
+def _build(known: _Architecture, state: State, path: Path) -> Generator:
+    state = {name: t for name, t in state.items() if not re.fullmatch(known.dropped, name)}
+    try:
+        model = known.model(**known.config(state))
+        model.load_state_dict({known.rename(name): t for name, t in state.items()})
+    except KeyError as error:
+        raise ModelError(
+            f"{path} looks like {known.model.__name__}, but has no {error.args[0]}"
+        ) from error
+    except (InputError, TypeError, RuntimeError) as error:
+        raise ModelError(f"{path} does not fit {known.model.__name__}: {error}") from error
+    return model.eval()
+
+
+# -- the file -------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> State:
+    """The weights of a file by name, floating-point ones as float32."""
+    if not path.is_file():
+        raise ModelError(f"there is no checkpoint {str(path)!r}")
+    try:
+        # Only files in today's format, which are zip archives, can be mapped.
+        found = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
+    except Exception as error:  # a damaged or hostile pickle raises nearly anything
+        first = (str(error).splitlines() or [""])[0]
+        raise ModelError(
+            f"{path} is not a checkpoint that can be read safely: {type(error).__name__}: {first}"
+        ) from error
+    for key in ("params_ema", "params"):
+        if isinstance(found, Mapping) and key in found:
+            found = found[key]
+            break
+    if not isinstance(found, Mapping) or not found:
+        raise ModelError(f"{path} holds a {type(found).__name__}, not named weights")
+    state: State = {}
+    for name, tensor in found.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise ModelError(f"{path}: {name!r} is a {type(tensor).__name__}, not a weight")
+        state[name] = tensor.float() if tensor.is_floating_point() else tensor
+        if not bool(state[name].isfinite().all()):
+            raise ModelError(f"{path}: {name} has values that are not finite")
+    return state
+
+
+MICROAST_PARTS = ("content_encoder", "style_encoder", "modulator", "decoder")
+MICROAST_MARKS = (
+    "enc1.0.conv_layer.weight",  # of both encoders
+    "weight1.0.conv_layer.weight",
+    "dec1.conv1.conv_layer.weight",
+)
+
+
+def _gather_microast(path: Path) -> State:
+    """The weights of all four files, each name after its part's."""
+    part = next((part for part in MICROAST_PARTS if part in path.name), None)
+    if part is None:
+        raise ModelError(
+            f"{path} is a part of MicroAST; its name must say which: {', '.join(MICROAST_PARTS)}"
+        )
+    files = {other: path.with_name(path.name.replace(part, other)) for other in MICROAST_PARTS}
+    return {f"{p}.{name}": t for p, file in files.items() for name, t in _read(file).items()}
+
+
+# -- the architectures ----------------------------------------------------------------------------
+
+
+def _count(state: State, pattern: str) -> int:
+    """The number of different first groups of a pattern that matches names."""
+    return len({match[1] for name in state if (match := re.match(pattern, name))})
+
+
+def _factor(weight: Tensor) -> int:
+    """The factor of a pixel shuffle to RGB, from the convolution before it."""
+    return math.isqrt(len(weight) // 3)
+
+
+def _compact_config(state: State) -> dict[str, Any]:
+    convolutions = _count(state, r"body\.(\d+)\.bias")  # the PReLUs between have none
+    last = state[f"body.{2 * (convolutions - 1)}.weight"]
+    return {
+        "channels": len(state["body.0.weight"]),
+        "convolutions": convolutions - 2,
+        "scale": _factor(last),
+    }
+
+
+def _rlfn_config(state: State) -> dict[str, Any]:
+    return {
+        "channels": len(state["conv_1.weight"]),
+        "blocks": _count(state, r"block_(\d+)\."),
+        "attention_channels": len(state["block_1.esa.conv1.weight"]),
+        "scale": _factor(state["upsampler.0.weight"]),
+    }
+
+
+def _transformer_config(state: State) -> dict[str, Any]:
+    return {
+        "channels": len(state["conv1.conv2d.weight"]),
+        "blocks": _count(state, r"res(\d+)\."),
+    }
+
+
+def _microast_config(state: State) -> dict[str, Any]:
+    return {"channels": len(state["content_encoder.enc1.0.conv_layer.weight"])}
+
+
+def _number(template: str, step: int = 1) -> Callable[[re.Match[str]], str]:
+    """Replaces a pattern that ends in a number n, counted from 1, by one with (n - 1) · step."""
+    return lambda match: template.format((int(match[1]) - 1) * step)
+
+
+KNOWN = (
+    _Architecture(CompactNet, "body.0.weight", _compact_config),
+    _Architecture(
+        RLFN,
+        "block_1.c1_r.weight",
+        _rlfn_config,
+        (
+            (r"^conv_1", "first"),
+            (r"^conv_2", "last"),
+            (r"^upsampler\.0", "upsampler"),
+            (r"^block_(\d+)", _number("blocks.{}")),
+            (r"c([123])_r", r"conv\1"),
+            (r"c5", "mix"),
+            (r"esa\.conv1", "attention.reduce"),
+            (r"esa\.conv2", "attention.down"),
+            (r"esa\.conv3", "attention.coarse"),
+            (r"esa\.conv4", "attention.expand"),
+            (r"esa\.conv_f", "attention.fine"),
+        ),
+    ),
+    _Architecture(
+        TransformerNet,
+        "deconv1.conv2d.weight",
+        _transformer_config,
+        (
+            (r"^conv(\d+)\.conv2d", _number("encoder.{}.conv", 2)),
+            (r"^in([123])\.", _number("encoder.{}.norm.", 2)),
+            (r"^res(\d+)", _number("blocks.{}")),
+            (r"\.conv([12])\.conv2d", r".conv\1.conv"),
+            (r"\.in([12])", r".conv\1.norm"),
+            (r"^deconv1\.conv2d", "decoder.1.conv"),
+            (r"^deconv2\.conv2d", "decoder.4.conv"),
+            (r"^deconv3\.conv2d", "decoder.6"),
+            (r"^in4\.", "decoder.1.norm."),
+            (r"^in5\.", "decoder.4.norm."),
+        ),
+        dropped=r"(.*\.)?in\d+\.running_(mean|var)",  # of old files: it reads each picture's own
+    ),
+    _Architecture(
+        MicroAST,
+        "content_encoder.enc1.0.conv_layer.weight",
+        _microast_config,
+        (
+            (r"\.conv_layer", ""),
+            (r"\.enc1", ".shallow"),
+            (r"\.enc2\.0", ".deep"),
+            (r"\.weight(\d)\.0", _number(".weights.{}")),
+            (r"\.bias(\d)\.0", _number(".biases.{}")),
+            (r"\.dec1", ".deep"),
+            (r"\.dec2", ".shallow"),
+            (r"\.dec3", ".up"),
+        ),
+    ),
+)
