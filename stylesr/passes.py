@@ -19,6 +19,7 @@ from stylesr.errors import InputError
 from stylesr.models.stylesr_net import TRUNK, StyleSRNet
 
 __all__ = [
+    "BORDER",
     "BRUSHES",
     "MAX_SCALE",
     "Pass",
@@ -37,18 +38,23 @@ Size: TypeAlias = tuple[int, int]  # (height, width)
 BRUSHES = (1, 2, 4)
 MAX_SCALE = 8
 FINE_SIDE = 1448  # longest side painted at full size: 1448² is two million pixels
-BORDER = 6  # trunk pixels of context around the picture: without, a style leaves a frame
+BORDER = 6  # trunk pixels around a picture that is painted: without, a style leaves a frame
 TILE_SIZE = 1024 + 2 * BORDER * TRUNK  # output pixels: pictures of 2048 and 4096 divide evenly
 WHOLE_SIZE = 1536  # output pixels up to which a picture is not divided
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One run of a network over the whole picture, resized to `source` before where needed."""
+    """One run of a network over the whole picture, resized to `source` before where needed.
+
+    What paints gets a border of mirrored picture, of so many trunk pixels; what only enlarges was
+    trained to end where the picture ends.
+    """
 
     network: Network
     source: Size
     factor: int
+    border: int = 0
 
     @property
     def result(self) -> Size:
@@ -82,16 +88,16 @@ def photo_passes(size: Size, target: Size) -> tuple[Pass, ...]:
     return _enlarging("photo", size, target)
 
 
-def style_passes(size: Size, target: Size, brush: int) -> tuple[Pass, ...]:
+def style_passes(size: Size, target: Size, brush: int, border: int = BORDER) -> tuple[Pass, ...]:
     """Passes that paint at `target` divided by `brush` and enlarge the rest by `photo`."""
     painted = (math.ceil(target[0] / brush), math.ceil(target[1] / brush))
-    passes = _enlarging("style", size, painted)
+    passes = _enlarging("style", size, painted, border)
     return passes if brush == 1 else (*passes, Pass("photo", painted, brush))
 
 
-def _enlarging(network: Network, size: Size, target: Size) -> tuple[Pass, ...]:
+def _enlarging(network: Network, size: Size, target: Size, border: int = 0) -> tuple[Pass, ...]:
     factor = _native(size, target)
-    first = Pass(network, target if factor == 1 else size, factor)
+    first = Pass(network, target if factor == 1 else size, factor, border)
     if first.result[0] >= target[0] and first.result[1] >= target[1]:
         return (first,)
     return first, Pass("photo", first.result, 2)
@@ -105,19 +111,19 @@ def _native(size: Size, target: Size) -> int:
 
 def count_tiles(step: Pass, tile_size: int | None) -> int:
     """How many tiles `run_pass` will compute."""
-    padded = _padded_size(step.source, step.factor)
+    padded = _padded_size(step)
     return len(tiling.plan(*padded, tile_size=_tile_size(step.source, step.factor, tile_size)))
 
 
 def run_pass(
-    net: StyleSRNet, pixels: Tensor, factor: int, *, seed: int, tile_size: int | None
+    net: StyleSRNet, pixels: Tensor, step: Pass, *, seed: int, tile_size: int | None
 ) -> Generator[tuple[int, int], None, Tensor]:
     """Pad, enlarge in tiles, crop and clamp.
 
     Args:
         net: computes on its own device and in its own dtype.
-        pixels: (1, 3, H, W) float32, RGB in [0, 1], of any size and on any device.
-        factor: 1, 2 or 4.
+        pixels: (1, 3, H, W) float32, RGB in [0, 1], of the pass's source size, on any device.
+        step: gives the factor and the border.
         seed: of the noise.
         tile_size: in output pixels, a multiple of 4; None takes 1072, and one tile for a result
             of up to 1536².
@@ -135,29 +141,32 @@ def run_pass(
         window = window.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
         return net(window, factor, seed=seed, origin=(top, left)).float().to(pixels.device)
 
-    height, width = pixels.shape[-2:]
-    padded = _padded_size((height, width), factor)
+    factor, before = step.factor, _border(step)
+    height, width = step.source
+    padded = _padded_size(step)
     output = yield from tiling.run(
         enlarge,
-        _pad(pixels, padded, _border(factor)),
+        _pad(pixels, padded, before),
         factor=factor,
         tile_size=_tile_size((height, width), factor, tile_size),
         overlap=net.receptive_field(factor),
         multiple=net.multiple_of(factor),
     )
-    start = _border(factor) * factor
+    start = before * factor
     output = output[..., start : start + height * factor, start : start + width * factor]
     return output.clamp_(0, 1)
 
 
-def _border(factor: int) -> int:
-    return BORDER * TRUNK // factor
+def _border(step: Pass) -> int:
+    """In input pixels."""
+    return step.border * TRUNK // step.factor
 
 
-def _padded_size(size: Size, factor: int) -> Size:
-    """With a border on each side, up to the multiple that the factor needs."""
-    multiple = TRUNK // factor
-    height, width = (-(-(n + 2 * _border(factor)) // multiple) * multiple for n in size)
+def _padded_size(step: Pass) -> Size:
+    """With the border on each side, up to what the network takes."""
+    multiple, least = TRUNK // step.factor, StyleSRNet.min_size
+    sides = (max(n + 2 * _border(step), least) for n in step.source)
+    height, width = (-(-side // multiple) * multiple for side in sides)
     return height, width
 
 

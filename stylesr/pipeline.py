@@ -25,6 +25,7 @@ from stylesr.loading import check_bases, check_name, load_models, save_models
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import TRUNK, StyleSRNet
 from stylesr.passes import (
+    BORDER,
     BRUSHES,
     Pass,
     Size,
@@ -339,7 +340,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             brush, color, passes = 1, "style", unpainted
         else:
             brush = brush or (default_brush(target) if paints else 1)
-            passes = style_passes(size, target, brush)
+            passes = style_passes(size, target, brush, BORDER if paints else 0)
         extra = () if color == "style" else unpainted
         tiles = sum(count_tiles(step, tile_size) for step in (*passes, *extra))
         return Plan(*target, tiles, brush, color, seed, tile_size, paints, weights, passes, extra)
@@ -412,7 +413,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             net = self.photo if step.network == "photo" else self._network(plan.weights)
             pixels = _fit(pixels, step.source)
             pixels = yield from run_pass(
-                net, pixels, step.factor, seed=plan.seed, tile_size=plan.tile_size
+                net, pixels, step, seed=plan.seed, tile_size=plan.tile_size
             )
         return _fit(pixels, (plan.height, plan.width))
 
