@@ -319,6 +319,17 @@ def test_each_loss_works_by_itself(
     assert StyleSRNet.from_pretrained(tmp_path / "b" / "model").base is None
 
 
+def test_a_last_leg_can_minimise_the_squared_error(
+    photo_run: Path, material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    options = [*photo_options(material, tmp_path / "photo"), "--steps", "1", "--pixel", "l2"]
+    assert here(super_resolution, [*options, "--start", str(photo_run / "model")]) == 0
+    row = table(tmp_path / "photo/losses.csv")[0]
+    assert "l1" not in row
+    first = table(photo_run / "losses.csv")[0]
+    assert 0 < row["l2"] < first["l1"], "the mean of squares of differences below 1"
+
+
 def test_bicubic_and_blind_inputs_differ(
     photo_run: Path, material: Path, tmp_path: Path, here: Callable[..., int]
 ) -> None:

@@ -58,7 +58,7 @@ class Recipe:
     lr: float = 1e-3
     warmup: int = 200
     cooldown: float = 0.4  # share of the steps over which the rate falls to zero
-    pixel: Literal["l1", "l2"] = "l1"  # "l2" in a last leg gains some hundredths of a dB
+    pixel: Literal["l1", "l2"] = "l1"  # "l2" for a last leg, to be averaged with it
     frequency: float = 0.0  # weight of the loss on the Fourier amplitudes
     degradation: Literal["bicubic", "mild", "blind"] = "bicubic"  # how inputs are made from photos
     clean: float = 0.2  # share of the inputs that stay bicubic beside degraded ones
