@@ -3,7 +3,8 @@
 The template is Jinja2, as in huggingface_hub; the front matter is what the Hub reads.
 """
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,25 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined, TemplateError
 
 from stylesr.errors import InputError, ModelError
-from stylesr.evaluation import Report, Row, read
-from stylesr.hub import CONFIG_FILE, bundled_folder
+from stylesr.evaluation import BLIND, CLEAN, INTERPOLATION, SPEED, STYLE, Report, Row, read
+from stylesr.hub import bundled_folder
+from stylesr.models import StyleSRNet
 from stylesr.previews import PREVIEW_FILE
 from stylesr.releases import Releases
 
-__all__ = ["CARD_FILE", "front_matter", "render", "template_path", "write"]
+__all__ = [
+    "CARD_FILE",
+    "TRADE_FILE",
+    "Table",
+    "fidelity_tables",
+    "front_matter",
+    "render",
+    "template_path",
+    "write",
+]
 
 CARD_FILE = "README.md"
+TRADE_FILE = "trade.webp"  # the curve of the task INTERPOLATION
 
 METRICS = {  # key of a result → the Hub's metric type, and its name on the card
     "psnr_y": ("psnr", "PSNR-Y (dB)"),
@@ -28,6 +40,24 @@ METRICS = {  # key of a result → the Hub's metric type, and its name on the ca
     "style_ratio": ("style-ratio", "style distance / that of the photo"),
     "content_distance": ("content-distance", "content distance"),
 }
+
+
+FIDELITY = {"psnr_y": "%.2f", "ssim_y": "%.4f", "lpips": "%.4f"}  # with the digits of a table
+
+TASKS = {  # the model index's name of a task, and what is added to its dataset's name and id
+    CLEAN: ("super-resolution", ""),
+    BLIND: ("super-resolution", "degraded"),
+    INTERPOLATION: ("super-resolution", "strengths"),
+    STYLE: ("style transfer", ""),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a card, in words; its first column names the rows."""
+
+    header: Sequence[str]
+    body: Sequence[Sequence[str]]
 
 
 def template_path() -> Path:
@@ -40,17 +70,19 @@ def render(folder: str | Path, releases: Releases, template: str | Path | None =
 
     Raises:
         InputError: the releases do not name the model, or the template is missing or wrong.
-        ModelError: the folder lacks config.json or metrics.json.
+        ModelError: the folder lacks metrics.json, or its model cannot be loaded.
     """
     folder = Path(folder).resolve()
     report = read(folder)
     if report is None:
         raise ModelError(f"{folder.name} was never measured; run stylesr evaluate … --write")
     release = releases[folder.name]
-    base = _config(folder).get("base")
-    if (base is None) != (release.work is None):
-        kind = "a photo model, so it has no" if base is None else "a style, so it has a"
+    net = StyleSRNet.from_pretrained(folder)
+    if net.paints != (release.work is not None):
+        kind = "a style, so it has a" if net.paints else "a photo model, so it has no"
         raise InputError(f"{releases.path}: {folder.name} is {kind} work")
+    fidelity = report.rows(CLEAN, BLIND)
+    trade = sorted(report.rows(INTERPOLATION), key=lambda row: row["strength"])
     path = Path(template or template_path())
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -58,14 +90,22 @@ def render(folder: str | Path, releases: Releases, template: str | Path | None =
     try:
         page = environment.from_string(path.read_text(encoding="utf-8"))
         return page.render(
-            front_matter=front_matter(folder.name, report, is_style=base is not None).to_yaml(),
+            front_matter=front_matter(folder.name, report, is_style=net.paints).to_yaml(),
             name=folder.name,
-            base=base,
+            base=net.base,
             release=release,
             work=release.work,
             held_out=releases.held_out,
             report=report,
+            fidelity=fidelity_tables(fidelity, folder.name, net.base),
+            protocols=[
+                report.protocol[task] for task in dict.fromkeys(r["task"] for r in fidelity)
+            ],
+            trade=trade,
+            style=report.rows(STYLE),
+            speed=report.rows(SPEED),
             has_preview=(folder / PREVIEW_FILE).is_file(),
+            has_trade=(folder / TRADE_FILE).is_file(),
         )
     except (OSError, TemplateError) as error:
         raise InputError(f"the card's template {str(path)!r}: {error}") from error
@@ -86,27 +126,66 @@ def front_matter(name: str, report: Report, *, is_style: bool) -> ModelCardData:
         library_name="stylesr",
         pipeline_tag="image-to-image",
         tags=[*tags, "style-transfer"] if is_style else tags,
-        metrics=["psnr", "ssim"] if report.rows("super-resolution") else None,
+        metrics=["psnr", "ssim"] if report.rows(CLEAN) else None,
         model_name=name,
         eval_results=results or None,
     )
 
 
+def fidelity_tables(rows: Sequence[Row], name: str, base: str | None) -> list[Table]:
+    """A table for each metric, of a model beside its base, bicubic enlargement and its peers.
+
+    Args:
+        rows: of the tasks CLEAN and BLIND.
+        name, base: what heads the columns of the model and of its base.
+    """
+    peers = dict.fromkeys(row["peer"] for row in rows if "peer" in row)
+    columns = [("", name), ("base_", base), ("bicubic_", "bicubic")]
+    columns += [("peer_", peer) for peer in peers]
+    tables = []
+    for metric, digits in FIDELITY.items():
+        shown = [c for c in columns if any(c[0] + metric in row for row in rows)]
+        if shown:
+            body = [
+                [
+                    _place(row),
+                    *(_cell(row, prefix + metric, title, digits) for prefix, title in shown),
+                ]
+                for row in rows
+            ]
+            header = [METRICS[metric][1], *(str(title) for _, title in shown)]
+            tables.append(Table(header, body))
+    return tables
+
+
+def _place(row: Row) -> str:
+    """A benchmark, a factor, and how the LR was made where that is not by clean reduction."""
+    addition = TASKS[row["task"]][1]
+    return f"{row['dataset']} ×{row['scale']}{', ' if addition else ''}{addition}"
+
+
+def _cell(row: Row, key: str, title: str | None, digits: str) -> str:
+    is_of_another_peer = key.startswith("peer_") and row.get("peer") != title
+    return "–" if key not in row or is_of_another_peer else digits % row[key]
+
+
 def _eval_results(row: Row, report: Report) -> list[EvalResult]:
     """An entry for each figure of a row; speed belongs to a machine and stays out."""
-    if row["task"] == "speed":
+    if row["task"] == SPEED:
         return []
+    task, addition = TASKS[row["task"]]
     dataset: dict[str, Any] = {
-        "dataset_name": f"{row['dataset']} ×{row['scale']}",
+        "dataset_name": _place(row),
         "dataset_type": row["dataset"].lower().replace(" ", "-"),
-        "dataset_config": f"x{row['scale']}",
+        "dataset_config": "-".join(filter(None, (f"x{row['scale']}", addition))),
         "dataset_args": {"pictures": row["pictures"], "protocol": report.protocol[row["task"]]},
     }
-    where = f", {row['features']}, strength {row['strength']:g}" if row["task"] == "style" else ""
+    where = f", {row['features']}" if "features" in row else ""
+    where += f", strength {row['strength']:g}" if "strength" in row else ""
     return [
         EvalResult(
             task_type="image-to-image",
-            task_name="style transfer" if row["task"] == "style" else "super-resolution",
+            task_name=task,
             metric_type=kind,
             metric_name=title + where,
             metric_value=row[key],
@@ -115,12 +194,3 @@ def _eval_results(row: Row, report: Report) -> list[EvalResult]:
         for key, (kind, title) in METRICS.items()
         if key in row
     ]
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_FILE
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    return config

@@ -1,4 +1,4 @@
-"""The command line: `stylesr enhance`, `stylesr models`, `stylesr evaluate`.
+"""The command line: `stylesr enhance`, `models`, `evaluate`, `shrink`.
 
 Whatever is slow to import is imported by the command that needs it, so that help is instant. An
 option that is not given is not passed on: its default is that of the function called.
@@ -79,7 +79,7 @@ def _models(as_json: bool) -> None:
         rows.append(
             {
                 "name": name,
-                "kind": "photo" if net.base is None else "style",
+                "kind": "style" if net.paints else "photo",
                 "scales": list(net.scales),
                 "parameters": sum(p.numel() for p in net.parameters()),
                 "bytes": (folder / WEIGHTS_FILE).stat().st_size,
@@ -96,16 +96,16 @@ def _models(as_json: bool) -> None:
 
 
 def _evaluate(
-    models: list[str], releases: str | None, write: bool, contact_sheet: str | None, **inputs: Any
+    models: list[str], releases: str | None, write: bool, sheets: str | None, **inputs: Any
 ) -> None:
     from stylesr import evaluation
     from stylesr.hub import bundled_names, locate
     from stylesr.releases import load
 
     given = evaluation.Inputs(**inputs)
-    if contact_sheet and not given.photos:
-        raise InputError("--contact-sheet needs --photos")
-    if not (write or contact_sheet or given.benchmarks or given.paintings or given.speed):
+    if sheets and not given.photos:
+        raise InputError("--sheets needs --photos")
+    if not (write or sheets or given.benchmarks or given.paintings or given.speed):
         raise InputError("nothing to measure; give --benchmarks, --paintings or --speed")
     words = load(releases) if write or given.paintings else None
     names = models or bundled_names()
@@ -118,24 +118,43 @@ def _evaluate(
         folder = locate(name).resolve()
         report = evaluation.measure(name, given, words)
         print(f"{folder.name}: {report.parameters:,} parameters, SHA-256 {report.weights_sha256}")
+        for task, protocol in report.protocol.items():
+            print(f"  {task}: {protocol}")
         for row in report.results:
             print("  " + ", ".join(f"{key} {value}" for key, value in row.items()))
-        if contact_sheet and given.photos:
-            _draw_sheets(name, given.photos, Path(contact_sheet))
+        if sheets and given.photos:
+            _draw_sheet(name, given.photos, Path(sheets))
         if write and words:
-            evaluation.write(folder, report)
+            _draw_trade(folder, evaluation.write(folder, report))
             _write_card(folder, given.photos, words)
 
 
-def _draw_sheets(name: str, photos: str | Path, folder: Path) -> None:
+def _draw_sheet(name: str, photos: str | Path, folder: Path) -> None:
     from stylesr import previews
     from stylesr.pipeline import StyleSRPipeline
 
     folder.mkdir(parents=True, exist_ok=True)
-    stem = os.path.basename(os.path.abspath(name))
-    pipe = StyleSRPipeline.from_pretrained(name)
-    for scale, sheet in previews.contact_sheets(pipe, photos):
-        sheet.save(folder / f"{stem}-x{scale}.png")
+    sheet = previews.contact_sheet(StyleSRPipeline.from_pretrained(name), photos)
+    sheet.save(folder / f"{os.path.basename(os.path.abspath(name))}.webp", quality=90)
+
+
+def _draw_trade(folder: Path, report: Any) -> None:
+    """The curve on the card of a model that was measured at several strengths."""
+    from stylesr import cards
+    from stylesr.evaluation import INTERPOLATION
+    from stylesr.models import StyleSRNet
+
+    rows = [row for row in report.rows(INTERPOLATION) if "lpips" in row]
+    if not rows:
+        return
+    try:
+        from stylesr import plots
+    except ImportError as error:
+        raise InputError(
+            f"the curve of strengths needs matplotlib: pip install 'stylesr[train]' ({error})"
+        ) from error
+    base = StyleSRNet.from_pretrained(folder).base
+    (folder / cards.TRADE_FILE).write_bytes(plots.trade(rows, str(base), folder.name))
 
 
 def _write_card(folder: Path, photos: str | Path | None, words: Any) -> None:
@@ -147,6 +166,22 @@ def _write_card(folder: Path, photos: str | Path | None, words: Any) -> None:
         preview = previews.draw(StyleSRPipeline.from_pretrained(folder), shown)
         (folder / previews.PREVIEW_FILE).write_bytes(previews.encode(preview))
     cards.write(folder, words)
+
+
+def _shrink(model: str, photos: str) -> None:
+    from stylesr.hub import WEIGHTS_FILE, bundled_names, locate
+    from stylesr.storage import store_halved
+
+    if model not in bundled_names() and not Path(model).is_dir():
+        raise InputError(f"{model!r} is no folder here")
+    folder = locate(model)
+    for change in store_halved(folder, photos):
+        print(
+            f"×{change.scale}: PSNR-Y changes by {change.psnr:.4f} dB, "
+            f"no value by more than {255 * change.difference:.2f} levels"
+        )
+    size = (folder / WEIGHTS_FILE).stat().st_size
+    print(f"{folder.name}: {size / 1e6:.2f} MB in float16; measure it anew: stylesr evaluate")
 
 
 def _parse_mix(text: str) -> dict[str, float]:
@@ -190,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_enhance(commands)
     _add_models(commands)
     _add_evaluate(commands)
+    _add_shrink(commands)
     return parser
 
 
@@ -262,16 +298,32 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--vgg", metavar="FILE", help="distilled VGG-19, safetensors")
     parser.add_argument("--squeezenet", metavar="FILE", help="SqueezeNet 1.1, safetensors")
     parser.add_argument("--lpips", metavar="FILE", help="LPIPS heads for SqueezeNet, safetensors")
+    parser.add_argument(
+        "--peer", metavar="FILE", help="a community's network (.pth) to compare photo models with"
+    )
     parser.add_argument("--speed", action="store_true", help="time the pipeline against its peer")
     parser.add_argument(
         "--releases", metavar="FILE", help="what cards say in words (default: train/releases.toml)"
     )
     parser.add_argument(
-        "--write", action="store_true", help="write metrics.json, preview.webp and README.md"
+        "--write", action="store_true", help="write metrics.json, pictures and README.md"
     )
     parser.add_argument(
-        "--contact-sheet", metavar="DIR", help="draw a sheet per model and factor to look at"
+        "--sheets", metavar="DIR", help="draw a sheet per model: photos, factors and strengths"
     )
+
+
+def _add_shrink(commands: Any) -> None:
+    parser = commands.add_parser(
+        "shrink",
+        help="store a style's weights in float16 where no picture changes",
+        description="Rewrite a style's weights in float16, half the size, if that changes PSNR by "
+        "less than 0.01 dB and no value of a picture by a level. They are still computed with in "
+        "float32.",
+    )
+    parser.set_defaults(command=_shrink)
+    parser.add_argument("model", metavar="MODEL", help="a bundled name or a folder; rewritten")
+    parser.add_argument("--photos", metavar="DIR", required=True, help="photos to judge by")
 
 
 def _number_or_auto(text: str) -> int | None:

@@ -1,28 +1,30 @@
-"""Draw what a model does: the picture on its card, and sheets to look at.
+"""Draw what a model does: the picture on its card, and a sheet to look at.
 
 Both show held-out photos, reduced and enlarged again through the pipeline that users call.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
-from tqdm import tqdm
 
 from stylesr.data.datasets import find_pictures
 from stylesr.errors import InputError
-from stylesr.evaluation import bicubic, enlarge, hr_picture, low_resolution
+from stylesr.fidelity import bicubic, enlarge, hr_picture, low_resolution, progress
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 
-__all__ = ["PREVIEW_FILE", "contact_sheets", "draw", "encode", "find_photos", "grid"]
+__all__ = ["PREVIEW_FILE", "contact_sheet", "draw", "encode", "find_photos", "grid"]
 
 PREVIEW_FILE = "preview.webp"
 CELL = (400, 300)  # of the preview, in pixels: width and height
-SHEET_CELL = (384, 384)
+SHEET_SIDE = 512  # most of a cell, in pixels
 SHEET_ROWS = 8
+SHEET_SCALES = (1, 2, 4)
+SHEET_STRENGTHS = (0.0, 0.5, 1.0)
 GAP = 4
 HEAD = 28
 MAX_BYTES = 250_000
@@ -31,31 +33,41 @@ MAX_BYTES = 250_000
 def draw(pipe: StyleSRPipeline, photos: Sequence[Path]) -> Image.Image:
     """The card's picture: a row a photo, reduced by 4 and enlarged again.
 
-    For a style: bicubic, half strength, full strength, each whole. For a photo model: bicubic,
-    the model, the original, each a piece at full size.
+    For a model with a base: bicubic, half strength, full strength. For a base: bicubic, the
+    model, the original. What paints shows the photos whole, other models pieces at full size.
     """
+    paints = bool(pipe.styles) and pipe.plan(CELL).paints
     rows = []
     for path in photos:
-        cells = _columns(pipe, hr_picture(path), 4)
-        if pipe.styles:
+        cells = _columns(pipe, hr_picture(path))
+        if paints:
             cells = [ImageOps.fit(cell, CELL, Image.Resampling.LANCZOS) for cell in cells]
         rows.append([_middle(cell, CELL) for cell in cells])
-    return grid(rows, _titles(pipe, 4))
+    return grid(rows, _titles(pipe))
 
 
-def contact_sheets(pipe: StyleSRPipeline, photos: str | Path) -> Iterator[tuple[int, Image.Image]]:
-    """(factor, sheet) for ×4, ×2 and ×1: up to eight photos of a folder, pieces at full size.
+def contact_sheet(pipe: StyleSRPipeline, photos: str | Path) -> Image.Image:
+    """All that the pipeline's first style does, or its base where it has none, pixel by pixel.
 
-    The columns are those of `draw`; a style's first one has strength 0.
+    A row for each of up to eight photos, taken evenly from a folder; a column for each factor (1,
+    2, 4) and strength (0, 0.5, 1; a base has none). A photo's middle, of at most 512×512 pixels,
+    is reduced by the factor and enlarged again, so that all cells of a row show the same.
+
+    Raises:
+        InputError: the folder has no pictures, or one is smaller than 48×48.
+        ImageError: one cannot be read.
     """
     paths = find_pictures(photos)
     paths = paths[:: -(-len(paths) // SHEET_ROWS)]
-    for scale in (4, 2, 1):
-        rows = [
-            [_middle(cell, SHEET_CELL) for cell in _columns(pipe, hr_picture(path), scale, True)]
-            for path in tqdm(paths, desc=f"sheet ×{scale}", leave=False, disable=None)
-        ]
-        yield scale, grid(rows, _titles(pipe, scale, True))
+    strengths = SHEET_STRENGTHS if pipe.styles else (1.0,)
+    columns = [(scale, strength) for scale in SHEET_SCALES for strength in strengths]
+    style = next(iter(pipe.styles), pipe.base_name)
+    rows = []
+    for path in progress(paths, f"sheet of {style}"):
+        hr = _piece(hr_picture(path))
+        lrs = {scale: low_resolution(hr, scale) for scale in SHEET_SCALES}
+        rows.append([_to_rgb(enlarge(pipe, lrs[s], style, s, strength)) for s, strength in columns])
+    return grid(rows, [_title(style, *column) for column in columns])
 
 
 def find_photos(folder: str | Path, names: Sequence[str]) -> list[Path]:
@@ -72,8 +84,9 @@ def find_photos(folder: str | Path, names: Sequence[str]) -> list[Path]:
 
 
 def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.Image:
-    """Pictures of one size in rows, under titles."""
-    width, height = rows[0][0].size
+    """Pictures in rows, under titles; each in the middle of a cell as large as the largest."""
+    sizes = [cell.size for cells in rows for cell in cells]
+    width, height = (max(sides) for sides in zip(*sizes, strict=True))
     size = (
         len(titles) * (width + GAP) - GAP,
         HEAD + len(rows) * (height + GAP) - GAP,
@@ -84,7 +97,9 @@ def grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image.
         left = column * (width + GAP)
         pen.text((left + width / 2, HEAD / 2), title, "black", font, anchor="mm")
         for row, cells in enumerate(rows):
-            sheet.paste(cells[column], (left, HEAD + row * (height + GAP)))
+            cell, top = cells[column], HEAD + row * (height + GAP)
+            place = (left + (width - cell.width) // 2, top + (height - cell.height) // 2)
+            sheet.paste(cell, place)
     return sheet
 
 
@@ -104,28 +119,33 @@ def encode(image: Image.Image, max_bytes: int = MAX_BYTES) -> bytes:
     )
 
 
-def _titles(pipe: StyleSRPipeline, scale: int, sheet: bool = False) -> list[str]:
-    """What `_columns` holds, in ASCII: Pillow's own font has no ×."""
+def _titles(pipe: StyleSRPipeline) -> list[str]:
+    """What `_columns` holds."""
     if not pipe.styles:
-        return [f"{scale}x bicubic", f"{scale}x {pipe.base_name}", "original"]
-    style = pipe.styles[0]
-    first = "strength 0" if sheet else "bicubic"
-    return [f"{scale}x {first}", f"{scale}x {style}, strength 0.5", f"{scale}x {style}"]
+        return ["4x bicubic", f"4x {pipe.base_name}", "original"]
+    return ["4x bicubic", *(_title(pipe.styles[0], 4, strength) for strength in (0.5, 1.0))]
 
 
-def _columns(
-    pipe: StyleSRPipeline, hr: Picture, scale: int, sheet: bool = False
-) -> list[Image.Image]:
+def _title(style: str, scale: int, strength: float) -> str:
+    """In ASCII: Pillow's own font has no ×."""
+    return f"{scale}x {style}" if strength == 1 else f"{scale}x {style}, strength {strength:g}"
+
+
+def _columns(pipe: StyleSRPipeline, hr: Picture) -> list[Image.Image]:
     """Three pictures of the original's size, in the order of `_titles`."""
-    lr = low_resolution(hr, scale)
-    plain = bicubic(lr, scale)
-    if not pipe.styles:
-        columns = [plain, enlarge(pipe, lr, pipe.base_name, scale), hr.pixels]
+    lr = low_resolution(hr, 4)
+    if pipe.styles:
+        results = [enlarge(pipe, lr, pipe.styles[0], 4, strength) for strength in (0.5, 1.0)]
     else:
-        style = pipe.styles[0]
-        first = enlarge(pipe, lr, style, scale, 0.0) if sheet else plain
-        columns = [first, *(enlarge(pipe, lr, style, scale, s) for s in (0.5, 1.0))]
-    return [_to_rgb(column) for column in columns]
+        results = [enlarge(pipe, lr, pipe.base_name, 4), hr.pixels]
+    return [_to_rgb(pixels) for pixels in (bicubic(lr, 4), *results)]
+
+
+def _piece(hr: Picture) -> Picture:
+    """The middle of a picture, of at most `SHEET_SIDE` pixels a side, a multiple of 4."""
+    height, width = (min(side, SHEET_SIDE) for side in (hr.height, hr.width))
+    top, left = (hr.height - height) // 2, (hr.width - width) // 2
+    return replace(hr, pixels=hr.pixels[:, top : top + height, left : left + width].contiguous())
 
 
 def _to_rgb(pixels: Tensor) -> Image.Image:

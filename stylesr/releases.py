@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from stylesr.errors import InputError
 from stylesr.hub import bundled_folder
 
-__all__ = ["Release", "Releases", "Source", "Work", "default_path", "load"]
+__all__ = ["Effort", "Release", "Releases", "Source", "Work", "default_path", "load"]
 
 T = TypeVar("T")
 
@@ -47,6 +47,31 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Effort:
+    """What the training took.
+
+    Attributes:
+        hardware: in words, for example "one CPU core of a server".
+        hours: of training, all legs together.
+        watts: that the hardware draws, as assumed.
+    """
+
+    hardware: str
+    hours: float
+    watts: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("hours", self.hours), ("watts", self.watts)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise InputError(f"{name} must be a number above 0, got {value!r}")
+
+    @property
+    def kilowatt_hours(self) -> float:
+        """An estimate: the product."""
+        return self.hours * self.watts / 1000
+
+
+@dataclass(frozen=True)
 class Release:
     """One model.
 
@@ -54,7 +79,8 @@ class Release:
         description: one sentence, the first one of the card and of `stylesr models`.
         data: where the training photos are from.
         preview: parts of the names of the photos shown on the card.
-        training: how long and on what it was trained, in sentences.
+        training: how it was trained, in sentences.
+        effort: what that took, where it is known.
         work: what it paints like; None for a photo model.
     """
 
@@ -62,6 +88,7 @@ class Release:
     data: tuple[Source, ...]
     preview: tuple[str, ...]
     training: str = ""
+    effort: Effort | None = None
     work: Work | None = None
 
 
@@ -123,6 +150,8 @@ def _release(entry: Mapping[str, Any], data: Mapping[str, Source], place: str) -
         raise InputError(f"{place}: data names {', '.join(unknown)}; known are {', '.join(data)}")
     values["data"] = tuple(data[key] for key in values.get("data", ()))
     values["preview"] = tuple(values.get("preview", ()))
+    if "effort" in values:
+        values["effort"] = _read(Effort, values["effort"], f"{place}, effort")
     if "work" in values:
         values["work"] = _read(Work, values["work"], f"{place}, work")
     return _read(Release, values, place)
@@ -131,5 +160,5 @@ def _release(entry: Mapping[str, Any], data: Mapping[str, Source], place: str) -
 def _read(kind: type[T], entry: Mapping[str, Any], place: str) -> T:
     try:
         return kind(**entry)
-    except TypeError as error:  # names the missing or unknown key
+    except (TypeError, InputError) as error:  # a missing or unknown key, or a wrong value
         raise InputError(f"{place}: {error}") from error

@@ -1,7 +1,7 @@
 """What every test may ask for: public test data beside the checkout, and small pictures."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before anything imports gradio or huggingface_hub.
@@ -11,6 +11,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import pytest
 import torch
 from torch import Tensor
+
+from stylesr.picture import Picture, to_pil
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -56,3 +58,22 @@ def scene() -> Callable[[int, int], Tensor]:
         return torch.stack([rows, 0.7 * disc + 0.3 * columns, waves]).clamp(0, 1)
 
     return make
+
+
+@pytest.fixture
+def photos(tmp_path: Path, scene: Callable[[int, int], Tensor]) -> Path:
+    """A folder with two photos, one.png and two.png, whose sides are no multiples of four."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    to_pil(Picture(scene(66, 71))).save(folder / "one.png")
+    to_pil(Picture(scene(51, 83).flip(1).contiguous())).save(folder / "two.png")
+    return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small networks are slower with several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

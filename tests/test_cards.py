@@ -29,6 +29,16 @@ description = "Enlarges."
 data = ["mine"]
 preview = ["one"]
 
+[models.photo.effort]
+hardware = "two cores of a laptop"
+hours = 1.5
+watts = 20
+
+[models.vivid]
+description = "Restores."
+data = ["mine"]
+preview = ["one"]
+
 [models.dots]
 description = "Paints dots."
 data = ["mine"]
@@ -61,6 +71,25 @@ def photo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def vivid(tmp_path: Path) -> Path:
+    """A photo model with a base, measured with all that there is."""
+    tiny.restorer(tiny.photo(), 1).save_pretrained(tmp_path / "vivid")
+    lpips = {"lpips": 0.21, "base_lpips": 0.28, "bicubic_lpips": 0.41}
+    base = {"base_psnr_y": 27.31, "base_ssim_y": 0.73}
+    peer = {"peer": "known", "peer_psnr_y": 25.02, "peer_ssim_y": 0.69, "peer_lpips": 0.24}
+    rows = [
+        fidelity("BSD100", 2, 31.6, **lpips, **base),
+        fidelity("BSD100", 4, 26.1, **lpips, **base, **peer),
+        fidelity("BSD100", 4, 23.2, **lpips, **base, **peer) | {"task": "blind super-resolution"},
+        interpolated(1.0, 26.1, 0.21),
+        interpolated(0.5, 26.9, 0.25),
+        interpolated(0.0, 27.31, 0.28),
+    ]
+    evaluation.write(tmp_path / "vivid", report(rows))
+    return tmp_path / "vivid"
+
+
+@pytest.fixture
 def dots(tmp_path: Path) -> Path:
     tiny.style(tiny.photo(), 1).save_pretrained(tmp_path / "dots")
     evaluation.write(tmp_path / "dots", report([likeness(1.0, 0.3217), likeness(0.5, 0.6217)]))
@@ -71,7 +100,7 @@ def report(rows: list[Row]) -> Report:
     return Report("abc" * 21 + "d", 123456, evaluation._protocol(rows), rows)
 
 
-def fidelity(dataset: str, scale: int, psnr: float, **more: float) -> Row:
+def fidelity(dataset: str, scale: int, psnr: float, **more: Any) -> Row:
     return {
         "task": "super-resolution",
         "dataset": dataset,
@@ -84,6 +113,11 @@ def fidelity(dataset: str, scale: int, psnr: float, **more: float) -> Row:
         "gain_db": 3.2,
         **more,
     }
+
+
+def interpolated(strength: float, psnr: float, lpips: float) -> Row:
+    head = {"task": "interpolation", "dataset": "BSD100", "scale": 4, "strength": strength}
+    return {**head, "pictures": 100, "psnr_y": psnr, "ssim_y": 0.7, "lpips": lpips}
 
 
 def likeness(strength: float, ratio: float) -> Row:
@@ -112,9 +146,9 @@ def front(text: str) -> dict[str, Any]:
 
 
 def test_the_front_matter_is_what_the_hub_reads(
-    photo: Path, dots: Path, words: releases.Releases
+    photo: Path, vivid: Path, dots: Path, words: releases.Releases
 ) -> None:
-    for folder in (photo, dots):
+    for folder in (photo, vivid, dots):
         data = front(cards.render(folder, words))
         assert data["license"] == "apache-2.0"
         assert data["library_name"] == "stylesr"
@@ -160,8 +194,10 @@ def test_a_styles_model_index_tells_network_and_strength(
 def test_a_photo_models_page(photo: Path, words: releases.Releases) -> None:
     page = cards.render(photo, words)
     assert "# photo\n\nEnlarges.\n" in page
-    assert "| Set5 ×4 | 31.61 | 28.42 | +3.20 | 0.9543 | 0.8104 |\n" in page
-    assert "LPIPS |" not in page
+    assert "| PSNR-Y (dB) | photo | bicubic |\n|---|---|---|\n| Set5 ×2 | 36.91 | 28.42 |\n" in page
+    assert "| Set5 ×4 | 31.61 | 28.42 |\n\n| SSIM-Y | photo | bicubic |" in page
+    assert "| LPIPS" not in page and "trade.webp" not in page
+    assert "Hardware: two cores of a laptop, about 1.5 hours. Energy, an estimate: 0.03 kWh" in page
     assert "×4 takes 0.31 of the time of a peer." in page
     assert "123,456 parameters" in page
     assert "- [my <photos> & others](https://example.org/mine): CC BY 4.0\n" in page
@@ -175,8 +211,79 @@ def test_lpips_has_columns_where_it_was_measured(photo: Path, words: releases.Re
     evaluation.write(photo, report(rows))
     evaluation.write(photo, report([fidelity("Set5", 2, 36.9)]))
     page = cards.render(photo, words)
-    assert "| 0.9543 | 0.8104 | 0.1234 | 0.4321 |\n" in page
-    assert "| 0.9543 | 0.8104 | – | – |\n" in page
+    table = "| LPIPS (SqueezeNet) | photo | bicubic |\n|---|---|---|\n"
+    assert f"{table}| Set5 ×2 | – | – |\n| Set5 ×4 | 0.1234 | 0.4321 |\n" in page
+
+
+def test_a_model_with_a_base_stands_beside_it_and_its_peer(
+    vivid: Path, words: releases.Releases
+) -> None:
+    page = cards.render(vivid, words)
+    assert (
+        "| LPIPS (SqueezeNet) | vivid | photo | bicubic | known |\n|---|---|---|---|---|\n"
+        "| BSD100 ×2 | 0.2100 | 0.2800 | 0.4100 | – |\n"
+        "| BSD100 ×4 | 0.2100 | 0.2800 | 0.4100 | 0.2400 |\n"
+        "| BSD100 ×4, degraded | 0.2100 | 0.2800 | 0.4100 | 0.2400 |\n"
+    ) in page
+    assert "| BSD100 ×4, degraded | 23.20 | 27.31 | 28.42 | 25.02 |\n" in page
+    for task in ("super-resolution", "blind super-resolution", "interpolation"):
+        assert page.count(f"\n{evaluation.PROTOCOL[task]}\n") == 1
+
+
+def test_each_peer_has_its_column() -> None:
+    rows = [
+        fidelity("Set5", 4, 31.6, peer="one", peer_psnr_y=30.5),
+        fidelity("Set14", 4, 28.2, peer="two", peer_psnr_y=27.5),
+    ]
+    table = cards.fidelity_tables(rows, "photo", None)[0]
+    assert table.header == ["PSNR-Y (dB)", "photo", "bicubic", "one", "two"]
+    assert [line[3:] for line in table.body] == [["30.50", "–"], ["–", "27.50"]]
+
+
+def test_strengths_are_a_table_and_a_curve(vivid: Path, words: releases.Releases) -> None:
+    page = cards.render(vivid, words)
+    assert (
+        "| BSD100 ×4, strength | PSNR-Y, dB | SSIM-Y | LPIPS |\n|---|---|---|---|\n"
+        "| 0 | 27.31 | 0.7000 | 0.2800 |\n"
+        "| 0.5 | 26.90 | 0.7000 | 0.2500 |\n"
+        "| 1 | 26.10 | 0.7000 | 0.2100 |\n"
+    ) in page
+    assert "trade.webp" not in page
+    (vivid / "trade.webp").write_bytes(b"a curve")
+    assert "\n![PSNR over LPIPS from photo to vivid](trade.webp)\n" in cards.render(vivid, words)
+
+
+def test_the_page_of_a_photo_model_with_a_base(vivid: Path, words: releases.Releases) -> None:
+    page = cards.render(vivid, words)
+    assert "[`photo`](../photo)" in page and "0 is plain enlargement by `photo`" in page
+    assert "adversarial" in page and "rounds of blur, resizing, noise and JPEG" in page
+    assert "The work:" not in page and "brush" not in page
+    assert "Hardware" not in page  # not told
+
+
+def test_degraded_and_interpolated_figures_have_entries_of_their_own(
+    vivid: Path, words: releases.Releases
+) -> None:
+    (index,) = front(cards.render(vivid, words))["model-index"]
+    found = {
+        (entry["dataset"]["name"], entry["dataset"]["config"]): (
+            entry["dataset"]["args"]["protocol"],
+            {metric["name"]: metric["value"] for metric in entry["metrics"]},
+        )
+        for entry in index["results"]
+    }
+    assert list(found) == [
+        ("BSD100 ×2", "x2"),
+        ("BSD100 ×4", "x4"),
+        ("BSD100 ×4, degraded", "x4-degraded"),
+        ("BSD100 ×4, strengths", "x4-strengths"),
+    ]
+    protocol, figures = found["BSD100 ×4, degraded", "x4-degraded"]
+    assert protocol == evaluation.PROTOCOL["blind super-resolution"]
+    assert figures["LPIPS (SqueezeNet)"] == 0.21
+    protocol, figures = found["BSD100 ×4, strengths", "x4-strengths"]
+    assert protocol == evaluation.PROTOCOL["interpolation"]
+    assert figures["PSNR-Y (dB), strength 0.5"] == 26.9 and len(figures) == 9
 
 
 def test_a_styles_page(dots: Path, words: releases.Releases) -> None:
@@ -192,9 +299,9 @@ def test_a_styles_page(dots: Path, words: releases.Releases) -> None:
 
 
 def test_markdown_has_no_gaps_and_no_loose_ends(
-    photo: Path, dots: Path, words: releases.Releases
+    photo: Path, vivid: Path, dots: Path, words: releases.Releases
 ) -> None:
-    for folder in (photo, dots):
+    for folder in (photo, vivid, dots):
         page = cards.render(folder, words)
         assert "\n\n\n" not in page and "{" not in page.replace('{"dots": 0.6, "another": 0.4}', "")
         assert page.endswith("\n") and not page.endswith("\n\n")
@@ -233,6 +340,13 @@ def test_a_template_that_asks_for_what_is_not_there_is_refused(
         cards.render(photo, words, tmp_path / "template.md")
     with pytest.raises(InputError, match=r"none.md"):
         cards.render(photo, words, tmp_path / "none.md")
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_committed_curves_are_beside_their_figures(name: str) -> None:
+    report = evaluation.read(bundled_folder() / name)
+    assert report is not None
+    assert bool(report.rows("interpolation")) == (bundled_folder() / name / "trade.webp").is_file()
 
 
 @pytest.mark.parametrize("name", bundled_names())

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
 import stylesr
 from stylesr import cli, hub
-from stylesr.models import StyleSRNet
+from stylesr.models import CompactNet, StyleSRNet
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from tests import tiny
@@ -224,7 +225,9 @@ def test_an_old_result_is_replaced(cat: Path, tmp_path: Path) -> None:
 # -- help and defaults ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["evaluate", "--help"], ["nope"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["evaluate", "--help"], ["shrink", "--help"], ["nope"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = """
 import sys
@@ -292,6 +295,15 @@ def test_mixes_are_read(text: str, mix: dict[str, float]) -> None:
 
 
 # -- models ---------------------------------------------------------------------------------------
+
+
+def test_a_photo_model_with_a_base_is_listed_as_one(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.restorer(tiny.photo(), 5).save_pretrained(models / "vivid")
+    assert run("models", "--json") == 0
+    kinds = {row["name"]: row["kind"] for row in json.loads(capsys.readouterr().out)}
+    assert kinds == {"photo": "photo", "dots": "style", "vivid": "photo", "waves": "style"}
 
 
 def test_models_are_listed(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -373,12 +385,49 @@ def test_evaluate_writes_figures_preview_and_card(models: Path, material: Path) 
     assert written == ((folder / "metrics.json").read_bytes(), (folder / "README.md").read_bytes())
 
 
-def test_evaluate_draws_sheets(models: Path, material: Path, tmp_path: Path) -> None:
+def test_evaluate_prints_the_protocol(
+    models: Path, material: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (material / "Set5").rename(material / "BSD100")
+    assert run("evaluate", "photo", "--benchmarks", material) == 0
+    said = capsys.readouterr().out
+    assert "  blind super-resolution: HR cut to multiples of 4; LR by two rounds" in said
+    assert re.search(r"task blind super-resolution, dataset BSD100, scale 4, .* psnr_y \d+", said)
+
+
+def test_evaluate_compares_with_a_peer(
+    models: Path, material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = CompactNet(channels=4, convolutions=1)
+    torch.save(net.state_dict(), tmp_path / "known-x4.pth")
+    peer = ("--peer", tmp_path / "known-x4.pth")
+    assert run("evaluate", "photo", "--benchmarks", material, *peer) == 0
+    assert re.search(r"scale 4, .*peer_psnr_y \d+.*, peer known-x4\n", capsys.readouterr().out)
+
+
+def test_evaluate_draws_the_curve_of_strengths(
+    models: Path, material: Path, shared_weights: Path
+) -> None:
+    (material / "Set5").rename(material / "BSD100")
+    tiny.restorer(tiny.photo(), 5).save_pretrained(models / "vivid")
+    words = material / "releases.toml"
+    words.write_text(RELEASES.replace("[models.photo]", "[models.vivid]"))
+    files = {"squeezenet": "squeezenet1_1-features", "lpips": "lpips-squeeze-v0.1"}
+    given = [x for k, v in files.items() for x in (f"--{k}", shared_weights / f"{v}.safetensors")]
+    options = ("--benchmarks", material, "--releases", words, "--write")
+    assert run("evaluate", "vivid", *given, *options) == 0
+    assert "(trade.webp)" in (models / "vivid" / "README.md").read_text(encoding="utf-8")
+    with Image.open(models / "vivid" / "trade.webp") as curve:
+        assert curve.format == "WEBP"
+
+
+def test_evaluate_draws_a_sheet_a_model(models: Path, material: Path, tmp_path: Path) -> None:
     sheets = tmp_path / "sheets"
     photos = ("--photos", material / "photos")
-    assert run("evaluate", "photo", "dots", *photos, "--contact-sheet", sheets) == 0
-    names = [f"{name}-x{scale}.png" for name in ("photo", "dots") for scale in (4, 2, 1)]
-    assert sorted(path.name for path in sheets.iterdir()) == sorted(names)
+    assert run("evaluate", "photo", "dots", *photos, "--sheets", sheets) == 0
+    assert sorted(path.name for path in sheets.iterdir()) == ["dots.webp", "photo.webp"]
+    with Image.open(sheets / "dots.webp") as sheet:
+        assert sheet.format == "WEBP" and sheet.width == 9 * (80 + 4) - 4
 
 
 @pytest.mark.parametrize(
@@ -386,7 +435,8 @@ def test_evaluate_draws_sheets(models: Path, material: Path, tmp_path: Path) -> 
     [
         ([], "nothing to measure"),
         (["--photos", "x"], "nothing to measure"),
-        (["--contact-sheet", "x"], "--contact-sheet needs --photos"),
+        (["--sheets", "x"], "--sheets needs --photos"),
+        (["--peer", "x", "--speed"], "a peer needs benchmarks"),
         (["--lpips", "x", "--speed"], "LPIPS needs"),
         (["--write", "--releases", "nowhere"], "'nowhere' cannot be read"),
         (["dots", "--write", "--releases", "releases.toml"], r"add \[models.dots\]"),
@@ -406,3 +456,36 @@ def test_evaluate_refuses_what_it_cannot_do(
     assert run("evaluate", *arguments) == 2
     assert re.fullmatch(rf"stylesr: error: .*{message}.*\n", capsys.readouterr().err)
     assert not list(models.rglob("metrics.json"))
+
+
+# -- shrink ---------------------------------------------------------------------------------------
+
+
+def test_shrink_rewrites_a_style_in_float16(
+    models: Path, material: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.style(tiny.photo(), 3).save_pretrained(models / "dots")
+    weights = models / "dots" / "model.safetensors"
+    before = weights.stat().st_size
+    assert run("shrink", "dots", "--photos", material / "photos") == 0
+    said = capsys.readouterr().out
+    assert re.match(
+        r"×1: PSNR-Y changes by 0\.00\d\d dB, no value by more than 0\.\d\d levels", said
+    )
+    assert "measure it anew" in said
+    assert weights.stat().st_size < before
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [("photo", "photo is a base"), ("user/dots", "'user/dots' is no folder here")],
+)
+def test_shrink_refuses_what_it_cannot_do(
+    models: Path,
+    material: Path,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+    message: str,
+) -> None:
+    assert run("shrink", model, "--photos", material / "photos") == 2
+    assert re.fullmatch(rf"stylesr: error: .*{message}.*\n", capsys.readouterr().err)

@@ -1,7 +1,7 @@
 """Measuring, `metrics.json` and the pictures drawn beside it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
@@ -13,18 +13,18 @@ from torch import Tensor
 
 from stylesr import evaluation, previews, releases
 from stylesr.errors import InputError, ModelError
-from stylesr.evaluation import Inputs, Report, SqueezeJudge, VggJudge
+from stylesr.evaluation import Inputs, Report
 from stylesr.hub import bundled_folder, bundled_names
-from stylesr.images import decode
-from stylesr.metrics import LPIPS, psnr_y
+from stylesr.metrics import psnr_y
 from stylesr.models import CompactNet, StyleSRNet
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
-from stylesr.resample import downscale, resize
 from stylesr.speed import time_ratio
 from tests import tiny
 
 Scene = Callable[[int, int], Tensor]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 RELEASES = """
 [held_out]
@@ -41,6 +41,10 @@ licence = "CC BY 4.0"
 description = "Enlarges."
 data = ["mine"]
 preview = ["one", "two"]
+[models.photo.effort]
+hardware = "a laptop"
+hours = 2.5
+watts = 40
 
 [models.dots]
 description = "Paints dots."
@@ -56,14 +60,6 @@ licence = "public domain"
 """
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def pipe() -> StyleSRPipeline:
     photo = tiny.photo()
@@ -73,21 +69,12 @@ def pipe() -> StyleSRPipeline:
 
 
 @pytest.fixture
-def photos(tmp_path: Path, scene: Scene) -> Path:
-    """Two held-out photos whose sides are no multiples of four."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    to_pil(Picture(scene(66, 71))).save(folder / "one.png")
-    to_pil(Picture(scene(51, 83).flip(1).contiguous())).save(folder / "two.png")
-    return folder
-
-
-@pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """Folders of a base and of a style that names it."""
+    """Folders of a base, and of a style and a photo model that name it."""
     photo = tiny.photo()
     photo.save_pretrained(tmp_path / "photo")
     tiny.style(photo, 1, name=str(tmp_path / "photo")).save_pretrained(tmp_path / "dots")
+    tiny.restorer(photo, 2, name=str(tmp_path / "photo")).save_pretrained(tmp_path / "vivid")
     return tmp_path
 
 
@@ -96,152 +83,6 @@ def words(tmp_path: Path) -> releases.Releases:
     path = tmp_path / "releases.toml"
     path.write_text(RELEASES)
     return releases.load(path)
-
-
-class MeanColour:
-    """A judge whose figures can be computed by hand."""
-
-    name = "mean colour"
-
-    def look(self, picture: Tensor) -> Tensor:
-        assert picture.ndim == 3 and torch.equal(picture, (picture * 255).round() / 255)
-        return picture.mean((1, 2))
-
-    def style(self, seen: Tensor, work: Tensor) -> float:
-        return float((seen - work).abs().sum())
-
-    def content(self, seen: Tensor, photo: Tensor) -> float:
-        return 10 * float((seen - photo).abs().sum())
-
-
-# -- super-resolution ---------------------------------------------------------------------------
-
-
-def test_hr_pictures_are_cut_to_multiples_of_four(photos: Path) -> None:
-    picture = evaluation.hr_picture(photos / "one.png")
-    assert picture.pixels.shape == (3, 64, 68)
-    whole = decode(photos / "one.png")
-    assert torch.equal(picture.pixels, whole.pixels[:, :64, :68])
-
-
-def test_a_picture_that_is_too_small_is_refused(tmp_path: Path) -> None:
-    Image.new("RGB", (47, 200)).save(tmp_path / "small.png")
-    with pytest.raises(InputError, match=r"47×200; 48×48 is the least"):
-        evaluation.hr_picture(tmp_path / "small.png")
-
-
-def test_low_resolution_is_what_a_file_would_hold(photos: Path) -> None:
-    hr = evaluation.hr_picture(photos / "one.png")
-    lr = evaluation.low_resolution(hr, 4)
-    assert lr.pixels.shape == (3, 16, 17)
-    exact = downscale(hr.pixels[None], 4)[0].clamp(0, 1)
-    assert torch.equal(lr.pixels * 255, (lr.pixels * 255).round())
-    assert (lr.pixels - exact).abs().max() <= 0.5 / 255 + 1e-6
-
-
-@pytest.mark.parametrize("scale", [2, 4])
-def test_the_row_of_a_folder_equals_its_figures_by_hand(
-    pipe: StyleSRPipeline, photos: Path, scale: int
-) -> None:
-    ours, bicubic = [], []
-    for name in ("one", "two"):
-        hr = evaluation.hr_picture(photos / f"{name}.png")
-        small = downscale(hr.pixels[None], scale)[0].clamp(0, 1)
-        lr = Picture((small * 255 + 0.5).floor() / 255)
-        result = pipe(to_pil(lr), style="photo", scale=scale, output_type="pt").images[0]
-        ours.append(psnr_y(result, hr.pixels, scale))
-        soft = resize(lr.pixels[None], hr.pixels.shape[1:])[0]
-        bicubic.append(psnr_y(soft, hr.pixels, scale))
-    row = evaluation.super_resolution_row(pipe, photos, scale)
-    assert row["dataset"] == "photos" and row["scale"] == scale and row["pictures"] == 2
-    assert row["psnr_y"] == pytest.approx(sum(ours) / 2, abs=1e-4)
-    assert row["bicubic_psnr_y"] == pytest.approx(sum(bicubic) / 2, abs=1e-4)
-    assert row["gain_db"] == pytest.approx(row["psnr_y"] - row["bicubic_psnr_y"], abs=1e-4)
-    assert "lpips" not in row
-
-
-@pytest.mark.parametrize(("scale", "psnr", "ssim"), [(4, 28.42, 0.8104), (2, 33.66, 0.9299)])
-def test_bicubic_has_its_published_figures_on_set5(
-    pipe: StyleSRPipeline, shared_data: Path, scale: int, psnr: float, ssim: float
-) -> None:
-    """The cut to multiples of four instead of `scale` and the rounded LR change little."""
-    row = evaluation.super_resolution_row(pipe, shared_data / "benchmarks" / "Set5", scale)
-    assert row["bicubic_psnr_y"] == pytest.approx(psnr, abs=0.03)
-    assert row["bicubic_ssim_y"] == pytest.approx(ssim, abs=0.001)
-
-
-def test_lpips_of_the_original_is_zero(shared_weights: Path, photos: Path) -> None:
-    files = "squeezenet1_1-features", "lpips-squeeze-v0.1"
-    lpips = LPIPS(*(shared_weights / f"{file}.safetensors" for file in files))
-    hr = evaluation.hr_picture(photos / "one.png").pixels
-    same = evaluation._fidelity(hr, hr, 4, lpips)
-    other = evaluation._fidelity(hr.flip(2), hr, 4, lpips)
-    assert same["lpips"] == 0 and other["lpips"] > 0.01
-
-
-# -- style ----------------------------------------------------------------------------------------
-
-
-def test_style_rows_equal_figures_by_hand(pipe: StyleSRPipeline, photos: Path) -> None:
-    work = torch.ones(3, 40, 50)
-    paths = [photos / "one.png", photos / "two.png"]
-    rows = evaluation.style_rows(pipe, work, paths, [MeanColour()], "holiday photos")
-    assert [row["strength"] for row in rows] == [0.5, 1.0]
-    for row in rows:
-        far, left, kept, soft = [], [], [], []
-        for path in paths:
-            hr = evaluation.hr_picture(path)
-            lr = evaluation.low_resolution(hr, 4)
-            options = {"style": "dots", "scale": 4, "strength": row["strength"], "brush": 1}
-            result = pipe(to_pil(lr), **options, output_type="pt").images[0]
-            seen, photo = ((x * 255).round() / 255 for x in (result, hr.pixels))
-            bicubic = resize(lr.pixels[None], hr.pixels.shape[1:])[0].clamp(0, 1)
-            means = [x.mean((1, 2)) for x in (seen, photo, (bicubic * 255).round() / 255)]
-            far.append(float((means[0] - 1).abs().sum()))
-            left.append(float((means[1] - 1).abs().sum()))
-            kept.append(10 * float((means[0] - means[1]).abs().sum()))
-            soft.append(10 * float((means[2] - means[1]).abs().sum()))
-        assert row["style_distance"] == pytest.approx(sum(far) / 2, abs=2e-4)
-        assert row["photo_style_distance"] == pytest.approx(sum(left) / 2, abs=2e-4)
-        assert row["style_ratio"] == pytest.approx(sum(far) / sum(left), abs=2e-4)
-        assert row["content_distance"] == pytest.approx(sum(kept) / 2, abs=2e-3)
-        assert row["bicubic_content_distance"] == pytest.approx(sum(soft) / 2, abs=2e-3)
-
-
-@pytest.mark.parametrize(
-    ("judge", "file"),
-    [(VggJudge, "vgg19-distilled-16x"), (SqueezeJudge, "squeezenet1_1-features")],
-)
-def test_judges_know_a_picture_and_a_style_again(
-    shared_weights: Path,
-    noise: Callable[..., Tensor],
-    scene: Scene,
-    judge: type[VggJudge | SqueezeJudge],
-    file: str,
-) -> None:
-    expert = judge(shared_weights / f"{file}.safetensors")
-    picture, other, strange = scene(64, 64), scene(64, 64).roll(8, 2), noise(3, 64, 64)
-    seen, moved, noisy = expert.look(picture), expert.look(other), expert.look(strange)
-    assert expert.style(seen, seen) == 0 and expert.content(seen, seen) == 0
-    assert 0 < expert.style(moved, seen) < 0.2 * expert.style(noisy, seen)
-    assert expert.content(moved, seen) > 3 * expert.style(moved, seen)
-    assert set(expert.look(picture)) >= set(
-        evaluation.CONTENT_LAYERS if judge is VggJudge else evaluation.SQUEEZE_CONTENT_LAYERS
-    )
-
-
-def test_a_large_work_is_reduced_and_a_small_one_left(
-    tmp_path: Path, words: releases.Releases
-) -> None:
-    Image.new("RGB", (2048, 400), "red").save(tmp_path / "dots.png")
-    assert evaluation._work(tmp_path, words, "dots").shape == (3, 200, 1024)
-    Image.new("RGB", (800, 400), "red").save(tmp_path / "dots.png")
-    assert evaluation._work(tmp_path, words, "dots").shape == (3, 400, 800)
-
-
-def test_a_photo_model_has_no_work(tmp_path: Path, words: releases.Releases) -> None:
-    with pytest.raises(InputError, match=r"\[models.photo\] needs a work"):
-        evaluation._work(tmp_path, words, "photo")
 
 
 # -- the whole ------------------------------------------------------------------------------------
@@ -261,6 +102,47 @@ def test_a_photo_model_is_measured_on_the_benchmarks_that_are_there(
     assert [(r["dataset"], r["scale"]) for r in report.results] == [("Set14", 2), ("Set14", 4)]
     assert list(report.protocol) == ["super-resolution"]
     assert evaluation.measure(str(models / "dots"), Inputs(benchmarks=models)).results == []
+
+
+def test_a_photo_model_with_a_base_is_measured_as_one(
+    models: Path, photos: Path, words: releases.Releases
+) -> None:
+    photos.rename(models / "BSD100")
+    Image.new("RGB", (64, 64)).save(models / "dots.png")
+    report = evaluation.measure(str(models / "vivid"), Inputs(benchmarks=models), words)
+    assert [(r["task"], r["scale"], r.get("strength")) for r in report.results] == [
+        ("super-resolution", 2, None),
+        ("super-resolution", 4, None),
+        ("blind super-resolution", 4, None),
+        *[("interpolation", 4, strength) for strength in (1, 0.75, 0.5, 0.25, 0)],
+    ]
+    assert list(report.protocol) == ["super-resolution", "blind super-resolution", "interpolation"]
+    assert len(report.rows("interpolation", "super-resolution")) == 7
+
+
+def test_a_peer_is_named_by_its_file(models: Path, photos: Path, tmp_path: Path) -> None:
+    photos.rename(models / "Set5")
+    net = CompactNet(channels=4, convolutions=1)
+    torch.save({"params": net.state_dict()}, tmp_path / "small-x4.pth")
+    given = Inputs(benchmarks=models, peer=tmp_path / "small-x4.pth")
+    rows = evaluation.measure(str(models / "photo"), given).results
+    assert [row.get("peer") for row in rows] == [None, "small-x4"]
+    hr = [evaluation.hr_picture(path) for path in sorted((models / "Set5").iterdir())]
+    with torch.inference_mode():
+        results = [net(evaluation.low_resolution(x, 4).pixels[None])[0] for x in hr]
+    expected = [psnr_y(a, b.pixels, 4) for a, b in zip(results, hr, strict=True)]
+    assert rows[1]["peer_psnr_y"] == pytest.approx(sum(expected) / 2, abs=1e-4)
+
+
+def test_a_peer_that_does_not_enlarge_by_2_or_4_is_refused(
+    models: Path, photos: Path, tmp_path: Path
+) -> None:
+    photos.rename(models / "Set5")
+    net = CompactNet(channels=4, convolutions=1, scale=3)
+    torch.save({"params": net.state_dict()}, tmp_path / "x3.pth")
+    with pytest.raises(InputError, match=r"x3.pth enlarges by \(3,\), a peer by 2 or 4"):
+        given = Inputs(benchmarks=models, peer=tmp_path / "x3.pth")
+        evaluation.measure(str(models / "photo"), given)
 
 
 def test_a_folder_without_benchmarks_is_refused(models: Path) -> None:
@@ -293,6 +175,7 @@ def test_a_style_is_measured_against_its_work(
     "inputs",
     [
         {"lpips": "heads"},
+        {"peer": "file"},
         {"paintings": "here", "vgg": "file"},
         {"paintings": "here", "photos": "there"},
     ],
@@ -318,6 +201,29 @@ def test_new_figures_replace_old_ones_and_the_rest_stays() -> None:
         ("Set14", 28.0),
         ("BSD100", 26.0),
     ]
+
+
+def test_figures_that_a_new_row_lacks_stay() -> None:
+    old = report({**row("Set5", 30.0), "lpips": 0.2, "peer": "a", "peer_psnr_y": 29.0})
+    both = evaluation.merged(old, report(row("Set5", 30.0)))
+    assert both.results == old.results
+    more = report({**row("Set5", 30.0), "peer": "b", "peer_psnr_y": 28.0})
+    assert evaluation.merged(old, more).results == more.results  # nothing of another peer's
+    fewer = report({**row("Set5", 30.0), "pictures": 4})
+    assert evaluation.merged(old, fewer).results == fewer.results
+
+
+def test_clean_and_bad_pictures_and_strengths_are_different_results() -> None:
+    kinds = [
+        row("BSD100", 26.0),
+        row("BSD100", 24.0, task="blind super-resolution"),
+        {**row("BSD100", 25.0, task="interpolation"), "strength": 0.5},
+        {**row("BSD100", 25.5, task="interpolation"), "strength": 0.25},
+    ]
+    found = report()
+    for each in kinds:
+        found = evaluation.merged(found, report(each))
+    assert found.results == kinds
 
 
 def test_figures_of_other_weights_or_another_protocol_are_dropped() -> None:
@@ -356,7 +262,7 @@ def test_committed_figures_belong_to_the_weights_beside_them(name: str) -> None:
     assert found.weights_sha256 == net.fingerprint()
     assert found.parameters == sum(p.numel() for p in net.parameters())
     assert found.protocol == evaluation._protocol(found.results)
-    assert found.rows("super-resolution" if net.base is None else "style")
+    assert found.rows("style" if net.paints else "super-resolution")
     text = (bundled_folder() / name / "metrics.json").read_text(encoding="utf-8")
     assert text == json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n"
 
@@ -408,7 +314,7 @@ def test_a_photo_models_preview_ends_with_the_original(photos: Path) -> None:
     pipe = StyleSRPipeline(tiny.photo())
     pipe.set_progress_bar_config(disable=True)
     original = to_pil(evaluation.hr_picture(photos / "one.png"))
-    columns = previews._columns(pipe, evaluation.hr_picture(photos / "one.png"), 4)
+    columns = previews._columns(pipe, evaluation.hr_picture(photos / "one.png"))
     assert columns[2].tobytes() == original.tobytes()
     assert len({column.tobytes() for column in columns}) == 3
     assert previews.draw(pipe, [photos / "one.png"]).width == 3 * 400 + 8
@@ -421,34 +327,56 @@ def test_pieces_come_from_the_middle_at_full_size() -> None:
     assert [piece.getpixel((0, r))[0] for r in range(6)] == [125 + r for r in range(6)]
 
 
-def test_contact_sheets_have_a_row_a_photo_for_each_factor(
-    pipe: StyleSRPipeline, photos: Path
+def test_a_photo_model_with_a_base_shows_pieces_at_full_size(photos: Path) -> None:
+    photo = tiny.photo()
+    pipe = StyleSRPipeline(photo, {"vivid": tiny.restorer(photo, 1)})
+    preview = previews.draw(pipe, [photos / "two.png"])
+    hr = evaluation.hr_picture(photos / "two.png")
+    result = evaluation.enlarge(pipe, evaluation.low_resolution(hr, 4), "vivid", 4)
+    cell = previews._middle(to_pil(Picture(result)), previews.CELL)
+    box = (808, previews.HEAD, 1208, previews.HEAD + 300)
+    assert preview.crop(box).tobytes() == cell.tobytes()
+
+
+def test_a_contact_sheet_has_a_cell_for_each_factor_and_strength(
+    pipe: StyleSRPipeline, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sheets = dict(previews.contact_sheets(pipe, photos))
-    assert list(sheets) == [4, 2, 1]
-    size = (3 * 384 + 2 * previews.GAP, previews.HEAD + 2 * 384 + previews.GAP)
-    assert all(sheet.size == size for sheet in sheets.values())
-    assert len({sheet.tobytes() for sheet in sheets.values()}) == 3
+    monkeypatch.setattr(previews, "SHEET_SIDE", 56)
+    sheet = previews.contact_sheet(pipe, photos)
+    step, height = 56 + previews.GAP, 56 + previews.GAP
+    assert sheet.size == (9 * step - previews.GAP, previews.HEAD + 2 * height - previews.GAP)
+    whole = evaluation.hr_picture(photos / "one.png").pixels  # 64×68
+    hr = Picture(whole[:, 4:60, 6:62].contiguous())
+    cells = [(scale, strength) for scale in (1, 2, 4) for strength in (0.0, 0.5, 1.0)]
+    for column, (scale, strength) in enumerate(cells):
+        lr = evaluation.low_resolution(hr, scale)
+        expected = pipe(lr, style="dots", scale=scale, strength=strength, brush=1).images[0]
+        left = column * step
+        cell = sheet.crop((left, previews.HEAD, left + 56, previews.HEAD + 56))
+        assert cell.tobytes() == expected.tobytes(), (scale, strength)
 
 
-def test_the_first_column_of_a_styles_sheet_is_its_base(
-    pipe: StyleSRPipeline, photos: Path
-) -> None:
-    hr = evaluation.hr_picture(photos / "one.png")
-    first = previews._columns(pipe, hr, 2, sheet=True)[0]
-    plain = pipe(evaluation.low_resolution(hr, 2), style="photo", scale=2).images[0]
-    assert first.tobytes() == plain.tobytes()
+def test_the_contact_sheet_of_a_base_has_a_column_a_factor(photos: Path) -> None:
+    sheet = previews.contact_sheet(StyleSRPipeline(tiny.photo()), photos)
+    width = 80  # of the larger photo; the other one is in the middle of its cells
+    assert sheet.width == 3 * (width + previews.GAP) - previews.GAP
+    assert sheet.getpixel((1, previews.HEAD + 30)) == (255, 255, 255)
 
 
-@pytest.mark.parametrize("sheet", [False, True])
-def test_titles_can_be_drawn_and_match_their_columns(
-    pipe: StyleSRPipeline, photos: Path, sheet: bool
-) -> None:
+def test_many_photos_are_taken_evenly(pipe: StyleSRPipeline, scene: Scene, tmp_path: Path) -> None:
+    for index in range(17):
+        to_pil(Picture(scene(48, 48))).save(tmp_path / f"{index:02}.png")
+    sheet = previews.contact_sheet(pipe, tmp_path)
+    assert sheet.height == previews.HEAD + 6 * (48 + previews.GAP) - previews.GAP
+
+
+def test_titles_can_be_drawn_and_match_their_columns(pipe: StyleSRPipeline, photos: Path) -> None:
     for each in (pipe, StyleSRPipeline(tiny.photo())):
-        titles = previews._titles(each, 2, sheet)
-        columns = previews._columns(each, evaluation.hr_picture(photos / "one.png"), 2, sheet)
+        titles = previews._titles(each)
+        columns = previews._columns(each, evaluation.hr_picture(photos / "one.png"))
         assert len(titles) == len(columns) == 3
         assert all(title.isascii() for title in titles)
+    assert previews._titles(pipe)[1:] == ["4x dots, strength 0.5", "4x dots"]
 
 
 def test_a_preview_fits_its_limit_or_is_refused() -> None:
@@ -473,6 +401,9 @@ def test_releases_are_read(words: releases.Releases) -> None:
     assert words["dots"].work is not None and words["dots"].work.image == "dots.png"
     assert [source.name for source in words["photo"].data] == ["my photos"]
     assert words["photo"].preview == ("one", "two")
+    assert words["dots"].effort is None
+    assert words["photo"].effort == releases.Effort("a laptop", 2.5, 40)
+    assert words["photo"].effort.kilowatt_hours == pytest.approx(0.1)
 
 
 def test_an_unknown_model_is_named(words: releases.Releases) -> None:
@@ -483,6 +414,9 @@ def test_an_unknown_model_is_named(words: releases.Releases) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("hours = 2.5", "", r"\[models.photo\], effort.*'hours'"),
+        ("hours = 2.5", 'hours = "long"', r"effort: hours must be a number above 0, got 'long'"),
+        ("watts = 40", "watts = 0", r"effort: watts must be a number above 0, got 0"),
         ('url = "https://example.org/mine"', "", r"\[data.mine\].*'url'"),
         ('description = "Enlarges."', 'about = "x"', r"\[models.photo\].*'about'"),
         ('data = ["mine"]', 'data = ["yours"]', "data names yours; known are mine"),
@@ -508,7 +442,8 @@ def test_the_repositorys_releases_tell_of_every_model() -> None:
     words = releases.load()
     assert set(bundled_names()) <= set(words.models)
     for name, release in words.models.items():
-        assert (release.work is None) == (name == "photo")
+        if name in bundled_names():
+            assert StyleSRNet.from_pretrained(name).paints == (release.work is not None)
         assert release.data and release.preview and release.description.endswith(".")
 
 

@@ -95,6 +95,8 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
 def test_the_wheel_carries_every_released_model(wheel: Path) -> None:
     assert "photo" in bundled_names()
     expected = {f"stylesr/hub_cards/{name}/{file}" for name in bundled_names() for file in RELEASED}
+    curves = bundled_folder().glob("*/trade.webp")
+    expected |= {f"stylesr/hub_cards/{path.parent.name}/trade.webp" for path in curves}
     with zipfile.ZipFile(wheel) as archive:
         assert {n for n in archive.namelist() if n.startswith("stylesr/hub_cards/")} == expected
         weights = archive.read("stylesr/hub_cards/photo/model.safetensors")

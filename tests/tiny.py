@@ -23,6 +23,13 @@ def style(base: StyleSRNet, seed: int, name: str = "photo") -> StyleSRNet:
     return net.eval()
 
 
+def restorer(base: StyleSRNet, seed: int, name: str = "photo") -> StyleSRNet:
+    """A photo model with a base: as a style, but those weights on the noise are zero."""
+    net = style(base, seed, name)
+    torch.nn.init.zeros_(net.noise.weight)
+    return net
+
+
 def _perturb(net: StyleSRNet, seed: int) -> None:
     """Move all weights, by little enough that pictures stay mostly within [0, 1]."""
     generator = torch.Generator().manual_seed(seed)

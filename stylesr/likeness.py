@@ -1,0 +1,191 @@
+"""How near a style comes to its work, and how much of the photo it keeps.
+
+Distances on the features of two networks, of which the second takes part in no training.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from stylesr.errors import InputError
+from stylesr.fidelity import Row, bicubic, enlarge, hr_picture, low_resolution, progress
+from stylesr.images import decode
+from stylesr.losses.perceptual import DistilledVGG19, relative_gram_loss
+from stylesr.metrics import SqueezeFeatures, content_distance, relative_gram_distance
+from stylesr.pipeline import StyleSRPipeline
+from stylesr.releases import Releases
+from stylesr.resample import resize
+
+__all__ = [
+    "FEATURES",
+    "PROTOCOL",
+    "STYLE",
+    "Judge",
+    "SqueezeJudge",
+    "VggJudge",
+    "load_work",
+    "style_rows",
+]
+
+STRENGTHS = (0.5, 1.0)
+WORK_SIZE = 1024  # longest side of the work, the one that styles are trained at
+
+FEATURES = ("VGG-19 (distilled)", "SqueezeNet 1.1")
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+CONTENT_LAYERS = ("relu3_1", "relu4_1")
+SQUEEZE_CONTENT_LAYERS = ("fire3", "fire5")  # at the same quarter and eighth of the size
+
+STYLE = "style"
+PROTOCOL = {
+    STYLE: (
+        "Held-out photos reduced by 4 (antialiased bicubic, 8 bits) and painted at ×4, brush 1, "
+        f"seed 0; the work at a longest side of at most {WORK_SIZE}. Style distance: mean over "
+        "layers of |G-T|²/|T|² of the Gram matrices of result and work; content distance: mean of "
+        "|F-P|²/|P|² of the features of result and photo. Distilled VGG-19: Gram at relu1_1 to "
+        "relu4_1, content at relu3_1 and relu4_1. SqueezeNet 1.1, used in no training: Gram at "
+        "all seven maps of LPIPS, content at fire3 and fire5. Layers weigh alike; averaged over "
+        "the photos; the ratio is that of the averages."
+    )
+}
+
+
+class Judge(Protocol):
+    """A network on whose features style and content are measured."""
+
+    name: str
+
+    def look(self, picture: Tensor) -> Any:
+        """What it sees in (3, H, W), RGB in [0, 1]."""
+
+    def style(self, seen: Any, work: Any) -> float:
+        """Distance of a picture's statistics from the work's."""
+
+    def content(self, seen: Any, photo: Any) -> float:
+        """Distance of a picture from its photo, both of one size."""
+
+
+class VggJudge:
+    """The distilled VGG-19, which also guides the training of styles."""
+
+    name = FEATURES[0]
+
+    def __init__(self, path: str | Path) -> None:
+        self.network = DistilledVGG19.load(path)
+
+    @torch.inference_mode()
+    def look(self, picture: Tensor) -> dict[str, Tensor]:
+        """Features by layer."""
+        return self.network(picture[None])
+
+    def style(self, seen: dict[str, Tensor], work: dict[str, Tensor]) -> float:
+        """Mean relative distance of Gram matrices in VGG's channels."""
+        ours, target = self.network.grams(seen), self.network.grams(work)
+        return float(relative_gram_loss(ours, target, dict.fromkeys(STYLE_LAYERS, 1.0)))
+
+    def content(self, seen: dict[str, Tensor], photo: dict[str, Tensor]) -> float:
+        """Mean relative distance of features."""
+        return float(content_distance(*([f[k] for k in CONTENT_LAYERS] for f in (seen, photo))))
+
+
+class SqueezeJudge:
+    """SqueezeNet 1.1, on which nothing is trained."""
+
+    name = FEATURES[1]
+
+    def __init__(self, path: str | Path) -> None:
+        self.network = SqueezeFeatures(path)
+
+    @torch.inference_mode()
+    def look(self, picture: Tensor) -> dict[str, Tensor]:
+        """Features by layer."""
+        return self.network(picture[None])
+
+    def style(self, seen: dict[str, Tensor], work: dict[str, Tensor]) -> float:
+        """Mean relative distance of Gram matrices."""
+        return float(relative_gram_distance(list(seen.values()), list(work.values())))
+
+    def content(self, seen: dict[str, Tensor], photo: dict[str, Tensor]) -> float:
+        """Mean relative distance of features."""
+        layers = SQUEEZE_CONTENT_LAYERS
+        return float(content_distance(*([f[k] for k in layers] for f in (seen, photo))))
+
+
+def style_rows(
+    pipe: StyleSRPipeline,
+    work: Tensor,
+    photos: Sequence[Path],
+    judges: Sequence[Judge],
+    dataset: str,
+) -> list[Row]:
+    """Figures of the pipeline's first style, for each judge and strength.
+
+    Args:
+        work: (3, H, W), what the style should look like.
+        photos: HR pictures; the style gets them reduced by 4.
+        dataset: what to call the photos.
+    """
+    style, scale = pipe.styles[0], 4
+    goals = [judge.look(work) for judge in judges]
+    figures: dict[tuple[str, float], list[dict[str, float]]] = {}
+    for path in progress(photos, style):
+        hr = hr_picture(path)
+        lr = low_resolution(hr, scale)
+        soft = bicubic(lr, scale)
+        painted = {s: enlarge(pipe, lr, style, scale, s) for s in STRENGTHS}
+        for judge, goal in zip(judges, goals, strict=True):
+            photo = judge.look(hr.pixels)
+            unpainted = {
+                "photo_style_distance": judge.style(photo, goal),
+                "bicubic_content_distance": judge.content(judge.look(soft), photo),
+            }
+            for strength, result in painted.items():
+                seen = judge.look(result)
+                values = {
+                    "style_distance": judge.style(seen, goal),
+                    "content_distance": judge.content(seen, photo),
+                    **unpainted,
+                }
+                figures.setdefault((judge.name, strength), []).append(values)
+    rows = []
+    for (judge_name, strength), each in figures.items():
+        means = {key: round(fmean(values[key] for values in each), 4) for key in each[0]}
+        rows.append(
+            {
+                "task": STYLE,
+                "dataset": dataset,
+                "features": judge_name,
+                "scale": scale,
+                "strength": strength,
+                "pictures": len(photos),
+                "style_distance": means["style_distance"],
+                "photo_style_distance": means["photo_style_distance"],
+                "style_ratio": round(means["style_distance"] / means["photo_style_distance"], 4),
+                "content_distance": means["content_distance"],
+                "bicubic_content_distance": means["bicubic_content_distance"],
+            }
+        )
+    return rows
+
+
+def load_work(folder: Path, releases: Releases, name: str) -> Tensor:
+    """The style's work, reduced to the size that styles are trained at: (3, H, W) in [0, 1].
+
+    Raises:
+        InputError: the releases name no work, or not the model.
+        ImageError: the work cannot be read.
+    """
+    work = releases[name].work
+    if work is None:
+        raise InputError(f"{releases.path}: [models.{name}] needs a work, as {name} is a style")
+    picture = decode(folder / work.image)
+    longest = max(picture.height, picture.width)
+    if longest <= WORK_SIZE:
+        return picture.pixels
+    height, width = (
+        max(1, round(side * WORK_SIZE / longest)) for side in (picture.height, picture.width)
+    )
+    return resize(picture.pixels[None], (height, width))[0].clamp(0, 1)
