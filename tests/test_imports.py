@@ -22,15 +22,17 @@ LAYERS = [
     {"metrics"},
     {"pipeline"},
     {"speed", "studio"},
+    {"fidelity"},
+    {"likeness", "storage"},
     {"evaluation"},
-    {"previews"},
+    {"plots", "previews"},
     {"cards", "training"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # What needs more than the package's own dependencies. Everything else works without any extra.
-EXTRAS = {"app": "app", "train": "train", "stylesr.training": "train"}
+EXTRAS = {"app": "app", "train": "train", "stylesr.plots": "train", "stylesr.training": "train"}
 
 
 def sources() -> Iterator[tuple[str, Path]]:

@@ -104,6 +104,11 @@ class Generator(
     # -- on disk ------------------------------------------------------------------------------
 
     def _save_pretrained(self, save_directory: Path) -> None:
+        if self.dtype != torch.float32:  # rounded weights have another fingerprint
+            raise ModelError(
+                f"the network was converted to {self.dtype}; save it before, in torch.float32 "
+                "(`stylesr shrink` stores float16 where no picture changes)"
+            )
         config = {"class_name": type(self).__name__, **self.config}
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (save_directory / CONFIG_FILE).write_text(text, encoding="utf-8")
@@ -123,6 +128,8 @@ class Generator(
         token: str | bool | None = None,
     ) -> Self:
         """Load a released model's name, a local folder or a Hub id; returns it in eval mode.
+
+        The network is float32, also where the file holds float16.
 
         Raises:
             ModelError: nothing found there, config.json or model.safetensors missing, another

@@ -207,14 +207,21 @@ class GeneratorContract:
             x = picture(model, scale)
             assert torch.equal(self.call(again, x, scale), self.call(model, x, scale))
 
-    def test_a_half_precision_model_is_saved_in_half_precision(
-        self, model: Generator, tmp_path: Path
+    def test_a_file_of_float16_is_widened_on_loading(self, model: Generator, folder: Path) -> None:
+        path = folder / "model.safetensors"
+        state = {name: tensor.half() for name, tensor in load_file(path).items()}
+        save_file(state, path)
+        again = self.model_class.from_pretrained(folder)
+        assert {t.dtype for t in again.state_dict().values()} == {torch.float32}
+        assert again.fingerprint() == model.half().fingerprint()
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+    def test_a_converted_model_is_not_saved(
+        self, model: Generator, tmp_path: Path, dtype: torch.dtype
     ) -> None:
-        model.half().save_pretrained(tmp_path)
-        state = load_file(tmp_path / "model.safetensors")
-        assert {t.dtype for t in state.values() if t.is_floating_point()} == {torch.float16}
-        again = self.model_class.from_pretrained(tmp_path)
-        assert again.fingerprint() == model.fingerprint()
+        with pytest.raises(ModelError, match=f"converted to {dtype}; save it before"):
+            model.to(dtype).save_pretrained(tmp_path)
+        assert not (tmp_path / "model.safetensors").exists()
 
     @pytest.mark.parametrize(
         ("content", "message"),
