@@ -38,7 +38,7 @@ Size: TypeAlias = tuple[int, int]  # (height, width)
 BRUSHES = (1, 2, 4)
 MAX_SCALE = 8
 FINE_SIDE = 1448  # longest side painted at full size: 1448² is two million pixels
-BORDER = 6  # trunk pixels around a picture that is painted: without, a style leaves a frame
+BORDER = 12  # trunk pixels around a picture that is painted: without, a style leaves a frame
 TILE_SIZE = 1024 + 2 * BORDER * TRUNK  # output pixels: pictures of 2048 and 4096 divide evenly
 WHOLE_SIZE = 1536  # output pixels up to which a picture is not divided
 
@@ -125,7 +125,7 @@ def run_pass(
         pixels: (1, 3, H, W) float32, RGB in [0, 1], of the pass's source size, on any device.
         step: gives the factor and the border.
         seed: of the noise.
-        tile_size: in output pixels, a multiple of 4; None takes 1072, and one tile for a result
+        tile_size: in output pixels, a multiple of 4; None takes 1120, and one tile for a result
             of up to 1536².
 
     Yields:

@@ -243,7 +243,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             color: "style"; "photo" for the photo's colours under the painting's light and dark;
                 "palette" for the photo's drawing in the painting's colours.
             tile_size: side of a tile in output pixels, a multiple of 4 from 64 to 16384; less
-                needs less memory and more time. None takes 1072, and one tile up to 1536².
+                needs less memory and more time. None takes 1120, and one tile up to 1536².
             output_type: "pil"; "np" for arrays (H, W, C); "pt" for tensors (C, H, W). The latter
                 are float32 in [0, 1]; C is 3, or 4 with alpha.
 

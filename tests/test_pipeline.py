@@ -81,32 +81,32 @@ def test_native_factors_run_one_pass_and_others_the_next_one_above() -> None:
     size = (30, 40)
     for scale, factor in ((1, 1), (1.5, 2), (2, 2), (3, 4), (4, 4)):
         target = target_size(size, scale)
-        assert style_passes(size, target, 1) == (Pass("style", size, factor, 6),)
+        assert style_passes(size, target, 1) == (Pass("style", size, factor, 12),)
         assert photo_passes(size, target) == (Pass("photo", size, factor),)
 
 
 def test_above_four_photo_runs_once_more() -> None:
     for scale in (4.5, 6, 8):
         passes = style_passes((30, 40), target_size((30, 40), scale), 1)
-        assert passes == (Pass("style", (30, 40), 4, 6), Pass("photo", (120, 160), 2))
+        assert passes == (Pass("style", (30, 40), 4, 12), Pass("photo", (120, 160), 2))
 
 
 def test_a_reduction_is_painted_after_it_and_runs_nothing_for_photo() -> None:
-    assert style_passes((30, 40), (15, 20), 1) == (Pass("style", (15, 20), 1, 6),)
+    assert style_passes((30, 40), (15, 20), 1) == (Pass("style", (15, 20), 1, 12),)
     assert photo_passes((30, 40), (15, 20)) == ()
 
 
 def test_a_brush_paints_smaller_and_photo_enlarges_the_rest() -> None:
     assert style_passes((30, 40), (120, 160), 2) == (
-        Pass("style", (30, 40), 2, 6),
+        Pass("style", (30, 40), 2, 12),
         Pass("photo", (60, 80), 2),
     )
     assert style_passes((30, 40), (30, 40), 2) == (
-        Pass("style", (15, 20), 1, 6),
+        Pass("style", (15, 20), 1, 12),
         Pass("photo", (15, 20), 2),
     )
     assert style_passes((5, 7), (15, 21), 4) == (
-        Pass("style", (4, 6), 1, 6),
+        Pass("style", (4, 6), 1, 12),
         Pass("photo", (4, 6), 4),
     )
 
@@ -130,9 +130,9 @@ def test_the_default_brush_follows_the_longest_side() -> None:
 
 
 def by_hand(net: StyleSRNet, image: Tensor, factor: int, seed: int = 0) -> Tensor:
-    """Pad up to the multiple, and by six trunk pixels for a style; enlarge whole, crop, clamp."""
+    """Pad up to the multiple, and by twelve trunk pixels for a style; enlarge whole, crop, clamp."""
     height, width = image.shape[-2:]
-    border, multiple = 24 // factor * net.paints, 4 // factor
+    border, multiple = 48 // factor * net.paints, 4 // factor
     below, right = (border + -n % multiple for n in (height, width))
     padded = F.pad(image[None], (border, right, border, below), mode="reflect")
     with torch.no_grad():
