@@ -1,0 +1,1 @@
+"""Scripts that measure: run by hand, never by pytest."""

@@ -1,0 +1,151 @@
+"""The scripts in tests/benchmarks: their arithmetic, and that they run on tiny networks."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylesr.models import CompactNet, TransformerNet
+from stylesr.picture import Picture, to_pil
+from tests import tiny
+from tests.benchmarks import quality_and_speed, two_stage
+
+OURS = {0.5: (0.8, 0.2), 1.0: (0.4, 0.6), 1.25: (0.3, 0.7)}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, scene: Callable[[int, int], Tensor]) -> Path:
+    """Two photos, a base, a style, and checkpoints of an enlarger and of a style network."""
+    (tmp_path / "photos").mkdir()
+    to_pil(Picture(scene(64, 72))).save(tmp_path / "photos" / "one.png")
+    to_pil(Picture(scene(72, 64).flip(1).contiguous())).save(tmp_path / "photos" / "two.png")
+    photo = tiny.photo()
+    photo.save_pretrained(tmp_path / "photo")
+    tiny.style(photo, 1, str(tmp_path / "photo")).save_pretrained(tmp_path / "dots")
+    enlarger = CompactNet(channels=4, convolutions=1)
+    torch.save({"params": enlarger.state_dict()}, tmp_path / "enlarger.pth")
+    torch.save(_upstream(TransformerNet(channels=4, blocks=1)), tmp_path / "painter.pth")
+    return tmp_path
+
+
+def _upstream(net: TransformerNet) -> dict[str, Tensor]:
+    """Its weights by the names of pytorch/examples."""
+    names = {"encoder.0": "1", "encoder.2": "2", "encoder.4": "3", "decoder.1": "4"}
+    names |= {"decoder.4": "5"}
+    state = {}
+    for name, tensor in net.state_dict().items():
+        for ours, i in names.items():
+            conv = f"conv{i}" if int(i) < 4 else f"deconv{int(i) - 3}"
+            name = name.replace(f"{ours}.conv", f"{conv}.conv2d")
+            name = name.replace(f"{ours}.norm", f"in{i}")
+        name = name.replace("decoder.6", "deconv3.conv2d")
+        for i in "12":
+            name = name.replace(f"blocks.0.conv{i}.conv", f"res1.conv{i}.conv2d")
+            name = name.replace(f"blocks.0.conv{i}.norm", f"res1.in{i}")
+        state[name] = tensor
+    return state
+
+
+# -- quality and speed ----------------------------------------------------------------------------
+
+
+def test_the_front_is_of_what_nothing_beats() -> None:
+    points = [(1.0, 30.0), (2.0, 29.0), (0.5, 28.0), (3.0, 31.0), (1.0, 29.5)]
+    assert quality_and_speed.front(points) == [(0.5, 28.0), (1.0, 30.0), (3.0, 31.0)]
+
+
+def test_quality_and_speed_prints_a_table_for_each_factor(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quality_and_speed, "SIZE", 16)
+    arguments = [str(folder / "photos"), "--model", str(folder / "photo"), "--runs", "1"]
+    arguments += ["--network", f"small={folder / 'enlarger.pth'}", "--threads", "1"]
+    quality_and_speed.main([*arguments, "--front", str(folder / "front.png")])
+    four, two = capsys.readouterr().out.split("| PSNR-Y ×")[1:]
+    names = [line.split("|")[1].strip() for line in four.strip().splitlines()[2:]]
+    assert names == ["bicubic", "photo", "photo, pipeline", "small"]
+    assert "photos (2)" in four and "time" in four
+    assert "small" not in two and "time" not in two
+    with Image.open(folder / "front.png") as front:
+        assert front.width > 100
+
+
+def test_a_network_needs_a_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        quality_and_speed.main([str(folder / "photos"), "--network", "enlarger.pth"])
+    assert "NAME=PATH is needed, got 'enlarger.pth'" in capsys.readouterr().err
+
+
+# -- one pass and two stages ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [(0.6, (0.75, 0.4)), (0.4, (1.0, 0.6)), (0.35, (1.125, 0.65)), (0.9, None), (0.2, None)],
+)
+def test_the_strength_of_equal_style(style: float, expected: tuple[float, float] | None) -> None:
+    found = two_stage.at_style(OURS, style)
+    assert found is None if expected is None else found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        ((0.6, 0.5), "at strength 0.75, with content 0.400: ours is better."),
+        ((0.6, 0.3), "at strength 0.75, with content 0.400: ours is not better."),
+        ((0.2, 0.9), "at no strength (nearest: 0.300 at strength 1.25, with content 0.700): "),
+        ((0.9, 0.3), "nearer to the work at every strength (nearest: 0.800 at strength 0.5"),
+        ((0.9, 0.1), "ours is not better in content."),
+    ],
+)
+def test_the_verdict_says_where_ours_is_not_better(
+    theirs: tuple[float, float], message: str
+) -> None:
+    assert message in two_stage.verdict("udnie", theirs, OURS)
+
+
+def test_two_stage_prints_a_table_a_judge_and_draws_a_blind_sheet(
+    folder: Path,
+    shared_weights: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(two_stage, "SIZE", 16)
+    sheet, key = folder / "sheet.png", folder / "key.json"
+    arguments = [str(folder / "dots"), str(folder / "photos" / "one.png"), str(folder / "photos")]
+    arguments += ["--enlarger", str(folder / "enlarger.pth")]
+    arguments += ["--baseline", f"painter={folder / 'painter.pth'}", "--strengths", "1", "0.5"]
+    features = shared_weights / "squeezenet1_1-features.safetensors"
+    arguments += ["--squeezenet", str(features), "--runs", "1", "--threads", "1"]
+    two_stage.main([*arguments, "--sheet", str(sheet), "--key", str(key), "--cell", "32"])
+    printed = capsys.readouterr().out
+    names = [line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("|")]
+    ways = ["painter, then enlarged", "enlarged, then painter"]
+    assert names[2:] == ["the photo itself", "ours, strength 0.5", "ours, strength 1", *ways]
+    assert sum(line.startswith("- ") for line in printed.splitlines()) == 2
+    rows = json.loads(key.read_text())["rows"]
+    assert [row["photo"] for row in rows] == ["one.png", "two.png"]
+    for row in rows:
+        assert row["columns"][0] == "the photo"
+        assert sorted(row["columns"][1:]) == sorted(["ours, strength 1", *ways])
+    with Image.open(sheet) as picture:
+        assert picture.size == (4 * 32 + 3 * two_stage.GAP, 28 + two_stage.GAP + 36)
+
+
+def test_a_sheet_needs_a_key(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["dots", "work.png", "photos", "--enlarger", "a.pth", "--baseline", "b=b.pth"]
+    with pytest.raises(SystemExit):
+        two_stage.main([*arguments, "--vgg", "vgg.safetensors", "--sheet", "sheet.png"])
+    assert "--sheet and --key go together" in capsys.readouterr().err
