@@ -106,7 +106,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         type=float,
         default=[0.25, 0.5, 0.75, 1.0, 1.25],
-        help="of our style (0.25 to 1.25)",
+        help="of our style (0.25 to 1.25); 0, plain enlargement, is always measured too",
     )
     parser.add_argument("--limit", type=int, help="the first so many photos only")
     parser.add_argument("--threads", type=int, default=2, help="of torch, for the times (2)")
@@ -121,7 +121,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--sheet and --key go together")
     if not (options.vgg or options.squeezenet):
         parser.error("a judge is needed: --vgg, --squeezenet or both")
-    options.strengths = sorted(options.strengths)
+    options.strengths = sorted({0.0, *options.strengths})
     return options
 
 
@@ -242,7 +242,8 @@ def time_ratios(
 def at_style(ours: Mapping[float, Distances], style: float) -> tuple[float, float] | None:
     """The strength at which our style distance equals `style`, and the content distance there.
 
-    Linear between neighbouring strengths, the weakest first; None where no pair encloses it.
+    Linear between neighbouring strengths, and the weakest of several: beyond 1 the distance can
+    grow again. None where no pair encloses it.
     """
     steps = sorted(ours.items())
     for (s0, (style0, content0)), (s1, (style1, content1)) in pairwise(steps):
@@ -266,10 +267,10 @@ def verdict(name: str, theirs: Distances, ours: Mapping[float, Distances]) -> st
         )
     strength, (nearest, at) = min(ours.items(), key=lambda item: abs(item[1][0] - style))
     measured = f"(nearest: {nearest:.3f} at strength {strength:g}, with content {at:.3f})"
-    if nearest < style:  # nearer to the work at every strength
-        better = "better" if at < content else "not better in content"
-        return f"{head}Ours is nearer to the work at every strength {measured}: ours is {better}."
-    return f"{head}Ours reaches that style distance at no strength {measured}: ours is not better."
+    if nearest > style:
+        return f"{head}Ours comes that near at no strength {measured}: ours is not better."
+    better = "better" if min(at for _, at in ours.values()) < content else "not better in content"
+    return f"{head}Ours is nearer to the work at every strength {measured}: ours is {better}."
 
 
 def table(judge: str, ways: Mapping[str, Distances], ratios: Mapping[str, float]) -> str:
