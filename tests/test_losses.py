@@ -24,6 +24,7 @@ from stylesr.losses.perceptual import (
     half,
     lattice_loss,
     mean_grams,
+    phase_loss,
     relative_gram_loss,
     tone_loss,
     total_variation,
@@ -174,6 +175,29 @@ def test_lattice_by_hand() -> None:
     assert lattice_loss(wave).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_phase_by_hand() -> None:
+    """A lone dot: |1 - 1/9|² on its own place, 1/81 on its eight neighbours, each on another."""
+    dot = torch.zeros(1, 3, 16, 16)
+    dot[..., 9, 6] = 1
+    energies = torch.tensor([64.0] + [1.0] * 8 + [0.0] * 7)
+    expected = (energies / energies.mean()).var(correction=0).item()
+    assert phase_loss(dot).item() == pytest.approx(expected, rel=0.02)  # 1e-6 beside the energy
+    assert phase_loss(torch.full((1, 3, 16, 16), 0.7)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_phase_knows_sparse_dots_on_a_lattice_from_scattered_ones(noise: Noise) -> None:
+    """The same number of dots, in a noisy picture: one in fifty blocks has one."""
+    base = 0.5 + 0.02 * noise(1, 3, 224, 224)
+    random = torch.Generator().manual_seed(0)
+    rows, columns = torch.randint(0, 56, (2, 60), generator=random)
+    places = torch.randint(0, 4, (2, 60), generator=random)
+    on_lattice, scattered = base.clone(), base.clone()
+    on_lattice[..., 4 * rows + 1, 4 * columns + 2] = 0
+    scattered[..., 4 * rows + places[0], 4 * columns + places[1]] = 0
+    assert phase_loss(on_lattice) > 5 * phase_loss(scattered)
+    assert phase_loss(base) < 0.05
+
+
 def test_half() -> None:
     assert half(torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])).tolist() == [[[[0.5]]]]
 
@@ -191,6 +215,7 @@ def test_every_term_has_a_gradient(network: DistilledVGG19, noise: Noise) -> Non
         "edge": lambda x: edge_loss(x, target),
         "tv": total_variation,
         "lattice": lattice_loss,
+        "phase": phase_loss,
     }
     for name, term in terms.items():
         picture = noise(1, 3, 64, 64).requires_grad_(True)

@@ -130,7 +130,7 @@ def test_the_default_brush_follows_the_longest_side() -> None:
 
 
 def by_hand(net: StyleSRNet, image: Tensor, factor: int, seed: int = 0) -> Tensor:
-    """Pad up to the multiple, and by twelve trunk pixels for a style; enlarge whole, crop, clamp."""
+    """Pad to the multiple, and by twelve trunk pixels for a style; enlarge whole, crop, clamp."""
     height, width = image.shape[-2:]
     border, multiple = 48 // factor * net.paints, 4 // factor
     below, right = (border + -n % multiple for n in (height, width))

@@ -32,6 +32,7 @@ from stylesr.losses.perceptual import (
     half,
     lattice_loss,
     mean_grams,
+    phase_loss,
     relative_gram_loss,
     tone_loss,
     total_variation,
@@ -190,7 +191,7 @@ def main(recipe: Recipe) -> None:
             "tone": recipe.tone * tone_loss(painted, target),
             "edge": recipe.edge * edge_loss(painted, target),
             "tv": recipe.tv * total_variation(painted),
-            "lattice": recipe.lattice * lattice_loss(painted),
+            "lattice": recipe.lattice * (lattice_loss(painted) + phase_loss(painted)),
             "adversarial": recipe.adversarial * strength * hinge_generator(score.float()),
         }
         loss = torch.stack(list(losses.values())).sum()
