@@ -68,7 +68,7 @@ class Recipe:
     ramp: float = 0.2  # share of the steps over which the style's weight grows from a fifth
     edge: float = 0.5
     tv: float = 0.3
-    lattice: float = 2.0  # against grids
+    lattice: float = 4.0  # against grids, dots and beads
     adversarial: float = 0.2
     line: float = 0.2  # share of the steps trained at a strength between 0 and 1
     ema: float = 0.99
