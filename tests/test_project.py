@@ -73,3 +73,11 @@ def test_markers_hold_on_every_python_that_is_supported(python: str) -> None:
 def test_the_changelog_has_a_place_for_what_comes_next() -> None:
     headings = [line for line in text("CHANGELOG.md").splitlines() if line.startswith("## ")]
     assert headings[0] == "## [Unreleased]"
+
+
+def test_the_readme_lists_every_released_model() -> None:
+    listed = re.findall(r"^\| \[([\w-]+)\]\(hub_cards/\1\)", text("README.md"), re.MULTILINE)
+    assert sorted(listed) == sorted(
+        path.parent.name for path in ROOT.glob("hub_cards/*/config.json")
+    )
+    assert listed[0] == "photo"
