@@ -229,7 +229,8 @@ def main(recipe: Recipe) -> None:
             training.plot_tables(out)
         if stopping:
             break
-    accelerator.wait_for_everyone()  # a process group that is closed at work may never close
+    accelerator.wait_for_everyone()  # a process group that is closed at work may never close,
+    enlarger, critic = accelerator.free_memory(enlarger, critic)  # nor one that a model still holds
     accelerator.end_training()
     if interrupt.noted:
         raise KeyboardInterrupt
