@@ -156,27 +156,30 @@ class Interrupt:
 # -- the model -----------------------------------------------------------------------------------
 
 
-def descendant(base: StyleSRNet, name: str, start: str = "") -> StyleSRNet:
+def descendant(base: StyleSRNet, name: str, init: str = "") -> StyleSRNet:
     """A copy of a base that names it, so that both blend.
 
     Args:
         base: a photo model.
         name: what it was loaded by.
-        start: a model of its size whose weights are taken in place of the base's.
+        init: a model of its size whose weights are taken in place of the base's.
 
     Raises:
         InputError: the base is a style itself.
-        ModelError: `start` is of another size.
+        ModelError: `init` is of another size.
     """
     if base.base:
         raise InputError(f"{name} is a style of {base.base}; --base takes a photo model")
-    source = StyleSRNet.from_pretrained(start) if start else base
+    source = StyleSRNet.from_pretrained(init) if init else base
     config = {**base.config, "base": base_name(name), "base_sha256": base.fingerprint()}
     model = StyleSRNet(**config)
     try:
         model.load_state_dict(source.state_dict())
     except RuntimeError as error:
-        raise ModelError(f"{start} is of another size than {name}") from error
+        raise ModelError(
+            f"{init} is of another size than {name}; --init takes a model of its size, "
+            f"or '' to begin from {name} itself"
+        ) from error
     return model
 
 

@@ -1,6 +1,7 @@
 """Losses against numbers worked out by hand and against independent ways to the same value."""
 
 import math
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from torch.nn import functional as F
 
 from stylesr.errors import ModelError
 from stylesr.losses import perceptual
-from stylesr.losses.adversarial import hinge_discriminator, hinge_generator, r1_penalty
+from stylesr.losses.adversarial import hinge_discriminator, hinge_generator, jitter, r1_penalty
 from stylesr.losses.perceptual import (
     FINGERPRINT,
     DistilledVGG19,
+    consistency_loss,
     content_loss,
     edge_loss,
     feature_loss,
@@ -142,6 +144,31 @@ def test_features_by_hand() -> None:
     # a: (0 + 1 + 2 + 1) / 8; b: 4 / 4
     assert feature_loss(ours, target, {"a": 3, "b": 1}).item() == pytest.approx((3 * 0.5 + 1) / 4)
     assert feature_loss(target, target, {"a": 3, "b": 1}).item() == 0
+
+
+@pytest.mark.parametrize("move", [(0, 0), (2, -1), (-3, 3)])
+def test_what_moves_with_the_photo_is_consistent(move: tuple[int, int]) -> None:
+    picture = torch.rand(2, 3, 16, 20, generator=torch.Generator().manual_seed(0))
+    moved = picture.roll(move, (2, 3))
+    assert consistency_loss(picture, moved, *move).item() == 0
+    assert consistency_loss(picture, moved + 0.25, *move).item() == pytest.approx(0.25)
+    assert consistency_loss(picture, moved, move[0] + 1, move[1]).item() > 0.2
+
+
+def test_jitter_changes_colours_not_form() -> None:
+    pictures = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    pictures.requires_grad_()
+    changed = jitter(pictures, random.Random(1))
+    assert torch.equal(changed, jitter(pictures, random.Random(1)))
+    assert not torch.equal(changed, jitter(pictures, random.Random(2)))
+    for before, after in zip(pictures.detach(), changed.detach(), strict=True):
+        luma = torch.stack([before.mean(0).flatten(), after.mean(0).flatten()])
+        assert torch.corrcoef(luma)[0, 1].item() == pytest.approx(1, abs=1e-5)
+        assert abs((after - before).mean().item()) <= 0.25 + 1e-6
+        contrast = (luma[1].std() / luma[0].std()).item()
+        assert 0.75 <= contrast <= 1.25
+    (gradient,) = torch.autograd.grad(changed.sum(), pictures)
+    assert gradient.abs().min() > 0
 
 
 def test_total_variation_by_hand() -> None:

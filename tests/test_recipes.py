@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate.commands.launch import launch_command_parser as accelerate_parser
 from accelerate.state import AcceleratorState
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.run import get_args_parser as torchrun_parser
 
 from stylesr import training
 from stylesr.blending import strength
@@ -67,8 +69,8 @@ def style_options(material: Path, out: Path) -> list[str]:
     options = f"--photos {material}/photos --preview-photos {material}/photos --previews 2"
     options += f" --style-image {material}/painting.png --base {material}/tiny-photo"
     options += f" --perceptual {material}/vgg.safetensors --line 0.5 --warmup 1"
-    options += " --batch 3 --crop 72 --margin 4 --steps 4 --log-every 1 --save-every 2"
-    return [*options.split(), "--preview-every", "2", "--out", str(out)]
+    options += " --batch 4 --crop 72 --margin 4 --steps 4 --log-every 1 --save-every 2"
+    return [*options.split(), "--preview-every", "2", "--init", "", "--out", str(out)]
 
 
 # -- how they are run ---------------------------------------------------------------------------
@@ -323,7 +325,7 @@ def test_a_last_leg_can_minimise_the_squared_error(
     photo_run: Path, material: Path, tmp_path: Path, here: Callable[..., int]
 ) -> None:
     options = [*photo_options(material, tmp_path / "photo"), "--steps", "1", "--pixel", "l2"]
-    assert here(super_resolution, [*options, "--start", str(photo_run / "model")]) == 0
+    assert here(super_resolution, [*options, "--init", str(photo_run / "model")]) == 0
     row = table(tmp_path / "photo/losses.csv")[0]
     assert "l1" not in row
     first = table(photo_run / "losses.csv")[0]
@@ -488,14 +490,26 @@ def test_two_processes_train_a_style_and_resume(
     assert_equal(checkpoint(out, 4), checkpoint(straight, 4))
 
 
+def test_works_of_one_hand_are_brought_to_one_brush_scale(
+    material: Path, tmp_path: Path, here: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    mean_grams = style.mean_grams
+    monkeypatch.setattr(style, "mean_grams", lambda v, w: taken.append(w) or mean_grams(v, w))
+    works = ["--style-image", *2 * [str(material / "painting.png")], "--style-size", "90", "80"]
+    options = style_options(material, tmp_path / "out")
+    assert here(style, [*options, *works, "--steps", "1"]) == 0
+    assert [tuple(work.shape[2:]) for work in taken[0]] == [(90, 80), (80, 71)]
+
+
 def test_a_style_starts_from_its_base_or_from_a_style(style_run: Path, material: Path) -> None:
     where = {"style_image": [], "photos": [], "base": str(material / "tiny-photo")}
     base = StyleSRNet.from_pretrained(material / "tiny-photo")
-    fresh = style.new_style(base, style.Recipe(**where, gain=0.25))
+    fresh = style.new_style(base, style.Recipe(**where, init="", gain=0.25))
     assert fresh.skip_gain.item() == 0.25
     assert torch.equal(fresh.last.weight, base.last.weight)
     model = str(style_run / "model")
-    again = style.new_style(base, style.Recipe(**where, start=model))
+    again = style.new_style(base, style.Recipe(**where, init=model))
     trained = StyleSRNet.from_pretrained(model)
     assert again.fingerprint() == trained.fingerprint()
     assert (again.base, again.base_sha256) == ("tiny-photo", base.fingerprint())
@@ -552,13 +566,13 @@ REFUSED_PHOTO = {
     "--save-every 0": "--save-every must be at least 1, got 0",
     "--ema 1": "--ema must be from 0 to below 1, got 1.0",
     "--channels 4": "channels must be a whole number from 8 to 128, got 4",
-    "--start {odd}/missing": "no model",
-    "--start {odd}/a-style": "is a style of photo; --start takes a photo",
+    "--init {odd}/missing": "no model",
+    "--init {odd}/a-style": "is a style of photo; --init takes a photo",
     "--resume": "no intact checkpoint",
     "--base {odd}/missing": "no model",
     "--base {odd}/a-style": "is a style of photo; --base takes a photo model",
-    "--base {odd}/wider --start {odd}/a-style": "is of another size than",
-    "--base {odd}/own-base --start {odd}/a-style": "a-style paints with noise",
+    "--base {odd}/wider --init {odd}/a-style": "is of another size than",
+    "--base {odd}/own-base --init {odd}/a-style": "a-style paints with noise",
     "--clean 2": "--clean is a share from 0 to 1, got 2.0",
     "--adversarial -1": "--adversarial must be at least 0, got -1.0",
     "--adversarial 1 --crop 36": "--crop must be a multiple of 8, got 36",
@@ -576,13 +590,16 @@ REFUSED_STYLE = {
     "--style-image {odd}/long.png": "it has 1024×46 pixels, and 64×64 are the least",
     "--base {odd}/missing": "no model",
     "--base {odd}/a-style": "is a style of photo; --base takes a photo model",
-    "--start {odd}/wider": "is of another size",
+    "--init {odd}/wider": "is of another size",
     "--perceptual {odd}/missing": "no perceptual network at",
     "--perceptual {odd}/vgg.safetensors": "is not a readable safetensors file",
     "--crop 70": "--crop must be a multiple of 4, got 70",
     "--margin 8": "--crop 72 less a --margin of 8 on each side leaves 56 pixels; 64 are the least",
     "--margin -1": "--margin must be at least 0, got -1",
-    "--batch 2": "--batch must be at least 3, got 2",
+    "--batch 3": "--batch must be at least 4, got 3",
+    "--r1 -1": "--r1 must be at least 0, got -1",
+    "--style-size 90 80": "--style-size takes one value for all or one for each --style-image, "
+    "got 2 for 1",
     "--previews 0": "--previews must be at least 1, got 0",
     "--preview-photos {odd}/small.png": "too small for a preview",
     "--resume": "no intact checkpoint",
@@ -665,6 +682,14 @@ def test_every_option_in_the_guide_exists() -> None:
             if " " in words and options <= options_of(recipe):  # with a value
                 needs = ["--photos", "a", *(["--style-image", "b"] if recipe is style else [])]
                 assert parse(recipe, [*needs, *words.split()]), words
+
+
+@pytest.mark.parametrize("launcher", [torchrun_parser, accelerate_parser])
+def test_launchers_pass_every_option_on(launcher: Callable[[], argparse.ArgumentParser]) -> None:
+    """They would take an option that begins like several of theirs for one of their own."""
+    for option in options_of(style) | options_of(super_resolution):
+        words = ["train/recipe.py", option, "1"]
+        assert launcher().parse_args(words).training_script_args == words[1:]
 
 
 def options_of(recipe: Any) -> set[str]:

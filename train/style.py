@@ -1,6 +1,9 @@
-"""Train a style: StyleSRNet learns to paint photos like one picture, starting from `photo`.
+"""Train a style: StyleSRNet learns to paint photos like one picture.
 
     python train/style.py --style-image my-painting.jpg --photos my-photos --out runs/my-style
+
+It starts from a finished style, which already knows how to make strokes of noise; nothing of that
+style's colours stays.
 
 The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
 several. Stop it with Ctrl-C when you like and add `--resume` to go on. No weight needs tuning for
@@ -10,7 +13,7 @@ a new style: the style loss is relative. See train/README.md.
 import random
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +27,15 @@ from tqdm import tqdm
 from stylesr import training
 from stylesr.data.datasets import RandomCrops, gather, load_rgb
 from stylesr.errors import InputError
-from stylesr.losses.adversarial import hinge_discriminator, hinge_generator
+from stylesr.losses.adversarial import (
+    hinge_discriminator,
+    hinge_generator,
+    jitter,
+    r1_penalty,
+)
 from stylesr.losses.perceptual import (
     DistilledVGG19,
+    consistency_loss,
     content_loss,
     edge_loss,
     half,
@@ -51,10 +60,11 @@ class Recipe:
     photos: list[str]  # folders of photos to paint
     out: str = "runs/style"
     base: str = "photo"  # the model from which the style starts and with which it blends
-    start: str = ""  # a trained style to go on from, otherwise the base
+    init: str = "starry-night"  # a trained style to go on from; "" for the base itself
     perceptual: str = ""  # the perceptual network; fetched once when left out
-    style_size: int = 1024  # longest side of the style picture: strokes keep that scale
-    steps: int = 4000
+    # longest side of the style picture, one for all or one each: strokes keep that scale
+    style_size: list[int] = field(default_factory=lambda: [1024])
+    steps: int = 2000
     batch: int = 4
     crop: int = 256  # of the output; its margin is not judged
     margin: int = 16
@@ -70,6 +80,8 @@ class Recipe:
     tv: float = 0.3
     lattice: float = 4.0  # against grids, dots and beads
     adversarial: float = 0.2
+    r1: float = 0.03  # weight of a flat discriminator around the painting
+    steady: float = 2.0  # against strokes that change when the photo moves a little
     line: float = 0.2  # share of the steps trained at a strength between 0 and 1
     ema: float = 0.99
     seed: int = 0
@@ -85,6 +97,9 @@ class Recipe:
 
 
 FACTORS = {4: 2, 2: 1, 1: 1}  # shares of each batch
+R1_EVERY = 4  # steps; it changes slowly and costs a second gradient
+REACH = 3  # pixels by which a photo moves: below a trunk pixel, else it moves with it exactly
+GRAIN = 1.5 / 255  # of the moved one
 # the scene is read at half the size, where a stroke is small: it may then be any stroke
 CONTENT_LAYERS = {"relu3_1": 0.5, "relu4_1": 1.0}
 STYLE_LAYERS = {"relu1_1": 0.1, "relu2_1": 0.3, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
@@ -95,7 +110,11 @@ def main(recipe: Recipe) -> None:
     """Run the recipe; writes `out/model` (the averaged weights), losses, previews, checkpoints."""
     # -- models, optimisers -------------------------------------------------------------------
     check(recipe)
-    works = [load_style(path, recipe) for path in recipe.style_image]
+    sizes = recipe.style_size * (len(recipe.style_image) // len(recipe.style_size))
+    works = [
+        load_style(path, size, inside(recipe))
+        for path, size in zip(recipe.style_image, sizes, strict=True)
+    ]
     out = Path(recipe.out)
     accelerator = Accelerator(
         mixed_precision=recipe.mixed_precision, log_with="tensorboard", project_dir=out
@@ -161,10 +180,17 @@ def main(recipe: Recipe) -> None:
         growth = min(1.0, 0.2 + 0.8 * step / max(1.0, recipe.ramp * recipe.steps))
         seeds = [rng.randrange(2**31) for _ in range(len(photo))]
         photo = expose(photo, rng)
+        move = (rng.randint(-REACH, REACH), rng.randint(-REACH, REACH))
+        if recipe.steady:  # the first two, both at ×4, are one photo, moved and in other noise
+            photo[1], seeds[1] = photo[0].roll(move, (1, 2)), seeds[0]
         inputs = [
             (scale, downscale(part, scale).clamp(0, 1))
             for scale, part in training.share_out(photo, FACTORS).items()
         ]
+        if recipe.steady:
+            generator = torch.Generator(device).manual_seed(rng.getrandbits(63))
+            lr = inputs[0][1][1]
+            lr += GRAIN * torch.randn(lr.shape, generator=generator, device=device)
 
         # -- generator: in the style, the scene whole, and a patch of the painting ---------------
         with accelerator.autocast():
@@ -177,7 +203,7 @@ def main(recipe: Recipe) -> None:
             with torch.no_grad():
                 wanted = vgg(half(target))
             critic.requires_grad_(False)
-            score = critic(painted)
+            score = critic(jitter(painted, rng))
         losses = {
             "content": recipe.content * content_loss(seen_half, wanted, CONTENT_LAYERS),
             "style": recipe.style
@@ -194,6 +220,9 @@ def main(recipe: Recipe) -> None:
             "lattice": recipe.lattice * (lattice_loss(painted) + phase_loss(painted)),
             "adversarial": recipe.adversarial * strength * hinge_generator(score.float()),
         }
+        if recipe.steady:
+            pair = consistency_loss(painted[:1], painted[1:2], *move)
+            losses["steady"] = recipe.steady * pair
         loss = torch.stack(list(losses.values())).sum()
         accelerator.backward(loss)
         sound = g_finite(accelerator.clip_grad_norm_(painter.parameters(), 1.0))
@@ -205,11 +234,15 @@ def main(recipe: Recipe) -> None:
 
         # -- discriminator: the painting against our pictures and against photos -----------------
         critic.requires_grad_(True)
+        curbed = bool(recipe.r1) and step % R1_EVERY == 0
+        real = jitter(patch, rng).requires_grad_(curbed)
         with accelerator.autocast():
-            negatives = torch.cat([painted.detach(), target[:1]])
-            scores = critic(torch.cat([patch, negatives])).float()
-        d_loss = hinge_discriminator(scores[: len(patch)], scores[len(patch) :])
-        accelerator.backward(d_loss)
+            negatives = jitter(torch.cat([painted.detach(), target[:1]]), rng)
+            scores = critic(torch.cat([real, negatives])).float()
+        real_scores, fake_scores = scores[: len(real)], scores[len(real) :]
+        d_loss = hinge_discriminator(real_scores, fake_scores)
+        penalty = R1_EVERY * recipe.r1 * r1_penalty(real_scores, real) if curbed else 0.0
+        accelerator.backward(d_loss + penalty)
         if d_finite(accelerator.clip_grad_norm_(critic.parameters(), float("inf"))):
             d_optimizer.step()
             if sound:
@@ -258,7 +291,13 @@ def main(recipe: Recipe) -> None:
 
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
-    training.check_run(recipe, batch=len(FACTORS), crop=64, margin=0, previews=1)
+    least = sum(FACTORS.values())  # with two pictures at ×4 to compare
+    training.check_run(recipe, batch=least, crop=64, margin=0, previews=1, r1=0, steady=0)
+    if len(recipe.style_size) not in (1, len(recipe.style_image)):
+        raise InputError(
+            f"--style-size takes one value for all or one for each --style-image, "
+            f"got {len(recipe.style_size)} for {len(recipe.style_image)}"
+        )
     if recipe.crop % 4:
         raise InputError(f"--crop must be a multiple of 4, got {recipe.crop}")
     if inside(recipe) < 64:  # what the discriminator and the perceptual network at half size need
@@ -277,8 +316,8 @@ def inside(recipe: Recipe) -> int:
 
 def new_style(base: StyleSRNet, recipe: Recipe) -> StyleSRNet:
     """A copy of the base, or of the style to go on from, that names its base."""
-    model = training.descendant(base, recipe.base, recipe.start)
-    if not recipe.start:
+    model = training.descendant(base, recipe.base, recipe.init)
+    if not recipe.init:
         nn.init.constant_(model.skip_gain, recipe.gain)
     return model
 
@@ -311,12 +350,12 @@ def judge(
     return total / len(photos)
 
 
-def load_style(path: str, recipe: Recipe) -> Tensor:
-    """(3, H, W) uint8, reduced to a longest side of `style_size` where it is larger."""
-    work = load_rgb(path, at_most=recipe.style_size)
-    if (least := inside(recipe)) > min(work.shape[1:]):
+def load_style(path: str, size: int, least: int) -> Tensor:
+    """(3, H, W) uint8, reduced to a longest side of `size` where it is larger."""
+    work = load_rgb(path, at_most=size)
+    if least > min(work.shape[1:]):
         raise InputError(
-            f"{path} is too small: with its longest side at most {recipe.style_size} it has "
+            f"{path} is too small: with its longest side at most {size} it has "
             f"{work.shape[2]}×{work.shape[1]} pixels, and {least}×{least} are the least"
         )
     return work

@@ -47,7 +47,7 @@ class Recipe:
     halved_photos: list[str] = field(default_factory=list)  # soft ones, used at half their size
     validation: list[str] = field(default_factory=list)  # folders measured in between
     base: str = ""  # a model from which this one starts and with which it blends
-    start: str = ""  # a model to go on from; without it and a base, a new one of this size:
+    init: str = ""  # a model to go on from; without it and a base, a new one of this size:
     channels: int = 48
     blocks: int = 6
     tail_channels: list[int] = field(default_factory=lambda: [24, 8])
@@ -262,11 +262,11 @@ def new_model(recipe: Recipe, base: StyleSRNet | None) -> StyleSRNet:
     It does not see the noise: those weights are zero and stay so.
     """
     if base:
-        model = training.descendant(base, recipe.base, recipe.start)
-    elif recipe.start:
-        model = StyleSRNet.from_pretrained(recipe.start).train()
+        model = training.descendant(base, recipe.base, recipe.init)
+    elif recipe.init:
+        model = StyleSRNet.from_pretrained(recipe.init).train()
         if model.base:
-            raise InputError(f"{recipe.start} is a style of {model.base}; --start takes a photo")
+            raise InputError(f"{recipe.init} is a style of {model.base}; --init takes a photo")
     else:
         model = StyleSRNet(
             recipe.channels, recipe.blocks, recipe.tail_channels, recipe.noise_levels
@@ -274,7 +274,7 @@ def new_model(recipe: Recipe, base: StyleSRNet | None) -> StyleSRNet:
     if model.noise_levels:
         if model.paints:
             raise InputError(
-                f"{recipe.start or recipe.base} paints with noise: it is no photo model"
+                f"{recipe.init or recipe.base} paints with noise: it is no photo model"
             )
         model.noise.weight.requires_grad_(False)
     return model

@@ -21,6 +21,7 @@ from stylesr.errors import ModelError
 
 __all__ = [
     "DistilledVGG19",
+    "consistency_loss",
     "content_loss",
     "edge_loss",
     "feature_loss",
@@ -224,6 +225,19 @@ def phase_loss(picture: Tensor, period: int = 4) -> Tensor:
     energy = F.pixel_unshuffle(detail.square().mean(1, keepdim=True), period).mean((2, 3))
     share = energy / (energy.mean(1, keepdim=True) + 1e-6)
     return share.var(1, correction=0).mean()
+
+
+def consistency_loss(picture: Tensor, moved: Tensor, down: int, right: int) -> Tensor:
+    """Mean absolute difference of two (N, C, H, W) where both show the same, for films.
+
+    Args:
+        picture: painted from a photo.
+        moved: painted from the photo moved by (down, right) pixels; less than half of H and W.
+    """
+    reach = max(abs(down), abs(right))
+    still = F.pad(picture, (-reach,) * 4)
+    back = F.pad(moved, (-reach - right, right - reach, -reach - down, down - reach))
+    return (still - back).abs().mean()
 
 
 def total_variation(picture: Tensor) -> Tensor:
