@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
-from stylesr.models import CompactNet, TransformerNet
+from stylesr.models import CompactNet, StyleSRNet, TransformerNet
 from stylesr.picture import Picture, to_pil
-from tests import tiny
-from tests.benchmarks import quality_and_speed, two_stage
+from tests import tiny, tiny_features
+from tests.benchmarks import ablation, quality_and_speed, two_stage
 
 OURS = {0.5: (0.8, 0.2), 1.0: (0.4, 0.6), 1.25: (0.3, 0.7)}
 
@@ -56,6 +57,35 @@ def _upstream(net: TransformerNet) -> dict[str, Tensor]:
             name = name.replace(f"blocks.0.conv{i}.norm", f"res1.in{i}")
         state[name] = tensor
     return state
+
+
+# -- ablation -------------------------------------------------------------------------------------
+
+
+def test_the_ablation_trains_every_variant_and_prints_a_row_for_each(
+    folder: Path, shared_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_file(tiny_features.weights(), str(folder / "vgg.safetensors"))
+    Image.effect_noise((96, 96), 90).convert("RGB").save(folder / "work.png")
+    (folder / "train").mkdir()
+    Image.effect_noise((120, 100), 60).convert("RGB").save(folder / "train" / "a.png")
+    arguments = [str(folder / "work.png"), "--photos", str(folder / "train")]
+    arguments += ["--held-out", str(folder / "train"), "--base", str(folder / "photo")]
+    arguments += ["--init", str(folder / "dots"), "--steps", "1", "--crop", "96"]
+    arguments += ["--perceptual", str(folder / "vgg.safetensors"), "--rows", "1"]
+    features = shared_weights / "squeezenet1_1-features.safetensors"
+    arguments += ["--squeezenet", str(features), "--out", str(folder / "ablation")]
+    ablation.main(arguments)
+    printed = capsys.readouterr().out
+    rows = [line.split("|")[1:-1] for line in printed.splitlines() if line.startswith("|")]
+    assert [row[0].strip() for row in rows[2:]] == list(ablation.VARIANTS)
+    assert (folder / "ablation" / "sheet.png").is_file()
+    direct = ablation.DirectTail.from_pretrained(
+        folder / "ablation" / "from-photo-direct-tail" / "model"
+    )
+    assert not hasattr(direct, "up1")
+    blind = StyleSRNet.from_pretrained(folder / "ablation" / "from-photo-without-noise" / "model")
+    assert not blind.noise.weight.any()
 
 
 # -- quality and speed ----------------------------------------------------------------------------
