@@ -3,7 +3,7 @@
     python train/super_resolution.py --photos my-photos --out runs/photo
 
 Or, from it, a model that restores bad pictures and draws what they lack, and blends with `photo`:
-`--base photo --degradation mild --perceptual-weight 1 --adversarial 0.01`.
+`--base photo --degradation blind --clean 0.4 --perceptual-weight 1 --adversarial 0.02`.
 
 The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
 several. Stop it with Ctrl-C when you like and add `--resume` to go on. See train/README.md.
