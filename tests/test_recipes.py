@@ -29,7 +29,7 @@ from torch.distributed.run import get_args_parser as torchrun_parser
 
 from stylesr import training
 from stylesr.blending import strength
-from stylesr.models import StyleSRNet
+from stylesr.models import StyleSRNet, TransformerNet
 from stylesr.pipeline import StyleSRPipeline
 from tests import tiny, tiny_features
 from train import style, super_resolution
@@ -490,6 +490,20 @@ def test_two_processes_train_a_style_and_resume(
     assert_equal(checkpoint(out, 4), checkpoint(straight, 4))
 
 
+def test_a_transformer_net_is_trained_by_the_same_recipe(
+    material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    out = tmp_path / "fast"
+    options = [*style_options(material, out), "--network", "transformer", "--line", "0"]
+    assert here(style, options) == 0
+    net = TransformerNet.from_pretrained(out / "model")
+    assert not (net.encoder[0].conv.weight == TransformerNet().encoder[0].conv.weight).any()
+    assert [row["step"] for row in table(out / "losses.csv")] == [1, 2, 3, 4]
+    assert len(table(out / "figures.csv")) == 2
+    with Image.open(out / "previews" / "step-0000004.png") as drawn:
+        assert drawn.width > 2 * 96
+
+
 def test_works_of_one_hand_are_brought_to_one_brush_scale(
     material: Path, tmp_path: Path, here: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -598,6 +612,8 @@ REFUSED_STYLE = {
     "--margin -1": "--margin must be at least 0, got -1",
     "--batch 3": "--batch must be at least 4, got 3",
     "--r1 -1": "--r1 must be at least 0, got -1",
+    "--network transformer": "has no strengths to train; give --line 0",
+    "--network transformer --line 0 --init {odd}/a-style": "holds a StyleSRNet, not a",
     "--style-size 90 80": "--style-size takes one value for all or one for each --style-image, "
     "got 2 for 1",
     "--previews 0": "--previews must be at least 1, got 0",

@@ -3,7 +3,8 @@
     python train/style.py --style-image my-painting.jpg --photos my-photos --out runs/my-style
 
 It starts from a finished style, which already knows how to make strokes of noise; nothing of that
-style's colours stays.
+style's colours stays. `--network transformer` trains the network of fast neural style instead, with
+the same losses, to compare.
 
 The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
 several. Stop it with Ctrl-C when you like and add `--resume` to go on. No weight needs tuning for
@@ -46,9 +47,11 @@ from stylesr.losses.perceptual import (
     tone_loss,
     total_variation,
 )
-from stylesr.models import StyleSRNet
+from stylesr.models import Generator, StyleSRNet, TransformerNet
 from stylesr.models.discriminators import PatchDiscriminator
-from stylesr.models.wrappers import Painter
+from stylesr.models.wrappers import Painter, SameSize
+from stylesr.picture import Picture, to_pil
+from stylesr.previews import grid
 from stylesr.resample import downscale
 
 
@@ -59,8 +62,9 @@ class Recipe:
     style_image: list[str]  # one picture, or several by the same hand
     photos: list[str]  # folders of photos to paint
     out: str = "runs/style"
+    network: Literal["stylesr", "transformer"] = "stylesr"  # "transformer" keeps the size
     base: str = "photo"  # the model from which the style starts and with which it blends
-    init: str = "starry-night"  # a trained style to go on from; "" for the base itself
+    init: str = "starry-night"  # a trained style to go on from; "" for the base, or a new network
     perceptual: str = ""  # the perceptual network; fetched once when left out
     # longest side of the style picture, one for all or one each: strokes keep that scale
     style_size: list[int] = field(default_factory=lambda: [1024])
@@ -96,7 +100,7 @@ class Recipe:
     resume: bool = False
 
 
-FACTORS = {4: 2, 2: 1, 1: 1}  # shares of each batch
+FACTORS = {"stylesr": {4: 2, 2: 1, 1: 1}, "transformer": {1: 4}}  # shares of each batch
 R1_EVERY = 4  # steps; it changes slowly and costs a second gradient
 REACH = 3  # pixels by which a photo moves: below a trunk pixel, else it moves with it exactly
 GRAIN = 1.5 / 255  # of the moved one
@@ -121,10 +125,16 @@ def main(recipe: Recipe) -> None:
     )
     device = accelerator.device
     torch.manual_seed(recipe.seed)
-    base = StyleSRNet.from_pretrained(recipe.base, map_location=device)
-    model = new_style(base, recipe)
-    model.skips.requires_grad_(False)  # of the linear path only the gain is learnt
-    painter = Painter(model, base).to(device, memory_format=torch.channels_last)
+    base: StyleSRNet | None = None
+    if recipe.network == "stylesr":
+        base = StyleSRNet.from_pretrained(recipe.base, map_location=device)
+        model = new_style(base, recipe)
+        model.skips.requires_grad_(False)  # of the linear path only the gain is learnt
+        painter = Painter(model, base)
+    else:
+        model = TransformerNet.from_pretrained(recipe.init) if recipe.init else TransformerNet()
+        painter = SameSize(model.train())
+    painter.to(device, memory_format=torch.channels_last)
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
     with accelerator.local_main_process_first():  # one process fetches what is not there yet
         vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
@@ -169,7 +179,7 @@ def main(recipe: Recipe) -> None:
 
     # -- loop -----------------------------------------------------------------------------------
     interrupt, g_finite, d_finite = training.Interrupt(), training.Finite(), training.Finite()
-    m = recipe.margin
+    m, factors = recipe.margin, FACTORS[recipe.network]
     rows: list[dict[str, Tensor]] = []
     bar = tqdm(loader, initial=done, total=recipe.steps, disable=not accelerator.is_main_process)
     started = time.monotonic() - 60 * minutes
@@ -181,11 +191,11 @@ def main(recipe: Recipe) -> None:
         seeds = [rng.randrange(2**31) for _ in range(len(photo))]
         photo = expose(photo, rng)
         move = (rng.randint(-REACH, REACH), rng.randint(-REACH, REACH))
-        if recipe.steady:  # the first two, both at ×4, are one photo, moved and in other noise
+        if recipe.steady:  # the first two, of one factor, are one photo, moved and in other noise
             photo[1], seeds[1] = photo[0].roll(move, (1, 2)), seeds[0]
         inputs = [
             (scale, downscale(part, scale).clamp(0, 1))
-            for scale, part in training.share_out(photo, FACTORS).items()
+            for scale, part in training.share_out(photo, factors).items()
         ]
         if recipe.steady:
             generator = torch.Generator(device).manual_seed(rng.getrandbits(63))
@@ -253,7 +263,10 @@ def main(recipe: Recipe) -> None:
         # -- look ---------------------------------------------------------------------------------
         last = step == recipe.steps
         if shown and (last or step % recipe.preview_every == 0):  # in the main process only
-            training.preview(out, step, base, {"style": ema.module}, shown)
+            if base:
+                training.preview(out, step, base, {"style": ema.module}, shown)
+            else:
+                preview(out, step, ema.module, shown)
             figures = {"distance": judge(ema.module, vgg, shown, full_target, recipe)}
             training.write_row(out / "figures.csv", {"step": step, **figures})
             accelerator.log(figures, step=step)
@@ -291,7 +304,9 @@ def main(recipe: Recipe) -> None:
 
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
-    least = sum(FACTORS.values())  # with two pictures at ×4 to compare
+    if recipe.network == "transformer" and recipe.line:
+        raise InputError("--network transformer has no strengths to train; give --line 0")
+    least = sum(FACTORS[recipe.network].values())  # with two pictures of one factor to compare
     training.check_run(recipe, batch=least, crop=64, margin=0, previews=1, r1=0, steady=0)
     if len(recipe.style_size) not in (1, len(recipe.style_image)):
         raise InputError(
@@ -329,20 +344,32 @@ def expose(photos: Tensor, rng: random.Random) -> Tensor:
 
 
 @torch.inference_mode()
+def preview(out: Path, step: int, model: Generator, photos: list[Path]) -> None:
+    """Draw what a network that keeps the size does to photos."""
+    rows, multiple = [], model.multiple_of(1)
+    for path in photos:
+        photo = load_rgb(path)[None].to(model.device).float() / 255
+        height, width = (side // multiple * multiple for side in photo.shape[-2:])
+        photo = photo[..., :height, :width]
+        rows.append([to_pil(Picture(x[0].clamp(0, 1).cpu())) for x in (photo, model(photo))])
+    grid(rows, ["photo", "style"]).save(out / "previews" / f"step-{step:07d}.png")
+
+
+@torch.inference_mode()
 def judge(
-    model: StyleSRNet,
+    model: Generator,
     vgg: DistilledVGG19,
     photos: list[Path],
     target: dict[str, Tensor],
     recipe: Recipe,
 ) -> float:
-    """Content plus style distance at ×4 on photos that are not trained on: less is better."""
-    total = 0.0
+    """Content plus style distance on photos that are not trained on: less is better."""
+    total, scale = 0.0, model.scales[-1]
     for path in photos:
         photo = load_rgb(path)[None].to(model.device).float() / 255
         height, width = (side // 16 * 16 for side in photo.shape[-2:])
         photo = photo[..., :height, :width].contiguous(memory_format=torch.channels_last)
-        painted = model(downscale(photo, 4), scale=4).clamp(0, 1)
+        painted = model(downscale(photo, scale), scale=scale).clamp(0, 1)
         seen, wanted = vgg(half(painted)), vgg(half(photo))
         total += recipe.content * float(content_loss(seen, wanted, CONTENT_LAYERS))
         grams = vgg.grams(vgg(painted))

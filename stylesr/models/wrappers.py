@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from stylesr.models.stylesr_net import StyleSRNet
 
-__all__ = ["EveryFactor", "Painter"]
+__all__ = ["EveryFactor", "Painter", "SameSize"]
 
 
 class EveryFactor(nn.Module):
@@ -53,3 +53,17 @@ class Painter(nn.Module):
             own, seeds = seeds[: len(x)], seeds[len(x) :]
             painted.append(functional_call(self.style, weights, (x, scale, own)))
         return torch.cat(painted)
+
+
+class SameSize(nn.Module):
+    """A network of one style that keeps the size, called as a `Painter` is."""
+
+    def __init__(self, style: nn.Module) -> None:
+        super().__init__()
+        self.style = style
+
+    def forward(
+        self, inputs: list[tuple[int, Tensor]], seeds: list[int], strength: float
+    ) -> Tensor:
+        """Paint pairs (1, pictures); it has neither noise nor strengths."""
+        return torch.cat([self.style(x) for _, x in inputs])
