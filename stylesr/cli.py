@@ -5,6 +5,7 @@ option that is not given is not passed on: its default is that of the function c
 """
 
 import argparse
+import glob
 import json
 import os
 import sys
@@ -16,6 +17,8 @@ from stylesr import __version__
 from stylesr.errors import ImageError, InputError, StyleSRError
 
 __all__ = ["main"]
+
+FOLDER_OPTIONS = ("workers", "format", "name", "metadata", "quality", "as_json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _enhance(picture: str, output: str, style: str = "photo", **options: Any) -> None:
+    many = {key: options.pop(key) for key in FOLDER_OPTIONS if key in options}
+    if Path(picture).is_dir() or (glob.has_magic(picture) and not Path(picture).exists()):
+        _enhance_folder(picture, output, style, options, **many)
+        return
+    if many:
+        given = ", ".join("--" + key.removeprefix("as_") for key in many)
+        raise InputError(f"{given}: for a folder or a pattern; {picture!r} is neither")
+
     from stylesr import images
 
     format = images.format_of(output)  # what can be refused is refused before work starts
@@ -66,6 +77,44 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
 
         result = tiling.drain(work, show)
     images.save(result, output)
+
+
+def _enhance_folder(
+    source: str,
+    output: str,
+    style: str,
+    options: dict[str, Any],
+    workers: int = 1,
+    format: str = "png",
+    name: str = "{stem}",
+    as_json: bool = False,
+    **rest: Any,
+) -> None:
+    from dataclasses import asdict
+
+    from tqdm import tqdm
+
+    from stylesr import images, jobs
+
+    if Path(output).exists() and not Path(output).is_dir():
+        raise InputError(f"{source!r} gives many pictures, but {output!r} is a file, no folder")
+    images.format_of(f"x.{format}")
+    job = jobs.Job(_parse_mix(style), options, **rest)
+    items = jobs.find(source, output, format=format, name=name)
+    counts, failed = dict.fromkeys(("made", "kept", "failed"), 0), []
+    with tqdm(total=len(jobs.share(items)), unit="picture", disable=None) as bar:
+        for outcome in jobs.run(items, output, job, workers):
+            counts[outcome.status] += 1
+            bar.update()
+            if outcome.status == "failed":
+                failed.append(f"{outcome.source}: {outcome.message}")
+            if as_json:
+                print(json.dumps(asdict(outcome)), flush=True)
+    for line in failed:
+        _tell(f"failed: {line}")
+    _tell(", ".join(f"{count} {status}" for status, count in counts.items()))
+    if failed:
+        raise StyleSRError(f"{len(failed)} of {sum(counts.values())} pictures failed")
 
 
 def _models(as_json: bool) -> None:
@@ -232,14 +281,24 @@ def _parser() -> argparse.ArgumentParser:
 def _add_enhance(commands: Any) -> None:
     parser = commands.add_parser(
         "enhance",
-        help="enlarge a picture, plain or in a style",
-        description="Enlarge a picture, plain or in a style.",
-        epilog="Example: stylesr enhance cat.jpg cat.png --style starry-night --scale 4",
+        help="enlarge a picture or a folder of them, plain or in a style",
+        description="Enlarge a picture, plain or in a style; or all in a folder or of a pattern, "
+        "each once: started again, it makes what is missing, what failed and what was changed.",
+        epilog="Examples: stylesr enhance cat.jpg cat.png --style starry-night --scale 4; "
+        "stylesr enhance photos painted --style starry-night --workers 2",
         argument_default=argparse.SUPPRESS,
     )
     parser.set_defaults(command=_enhance)
-    parser.add_argument("picture", metavar="IN", help="a JPEG, PNG, WebP, TIFF or BMP file")
-    parser.add_argument("output", metavar="OUT", help="the result; its extension is its format")
+    parser.add_argument(
+        "picture",
+        metavar="IN",
+        help="a JPEG, PNG, WebP, TIFF or BMP file, a folder, or a pattern such as 'photos/*.jpg'",
+    )
+    parser.add_argument(
+        "output",
+        metavar="OUT",
+        help="the result, whose extension is its format; or the folder of the results",
+    )
     parser.add_argument(
         "--style",
         help="a released model, a local folder, a Hub id, or a mix of them such as "
@@ -270,6 +329,20 @@ def _add_enhance(commands: Any) -> None:
         metavar="N",
         help="side of a tile of the result in pixels, a multiple of 4; less needs less memory "
         "(default: auto)",
+    )
+
+    many = parser.add_argument_group("for a folder or a pattern")
+    many.add_argument("--workers", type=int, help="pictures worked on at once (default: 1)")
+    many.add_argument("--format", help="of the results: png, webp, jpg, tiff, bmp (default: png)")
+    many.add_argument("--name", help="of a result, from {stem} and {extension} (default: {stem})")
+    many.add_argument(
+        "--metadata",
+        choices=("safe", "strip"),
+        help="safe keeps dates and marks what a style painted; strip writes none (default: safe)",
+    )
+    many.add_argument("--quality", type=int, help="of JPEG (default: 95), 1 to 100")
+    many.add_argument(
+        "--json", action="store_true", dest="as_json", help="a line of JSON for each picture"
     )
 
 

@@ -143,6 +143,11 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         """Names of the loaded styles, the default first; the base is not among them."""
         return [name for name in self._nets if name != self.base_name]
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of each network's weights, by name."""
+        return {name: net.fingerprint() for name, net in self._nets.items()}
+
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move or convert all networks, as `torch.nn.Module.to` does; returns the pipeline."""
         super().to(*args, **kwargs)

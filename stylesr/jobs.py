@@ -1,0 +1,318 @@
+"""Folders of pictures: each is enlarged and painted once, however often the job is started.
+
+What is done is noted in a manifest, a line of JSON a picture, beside the results. A second run of
+the same job reads it and makes only what is missing, what failed, and what was changed since.
+Under `torchrun` or `accelerate launch` each process takes its share of the pictures, by its rank,
+and all write the one manifest.
+"""
+
+import glob
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from stylesr import __version__
+from stylesr.errors import InputError, StyleSRError
+
+__all__ = ["MANIFEST_FILE", "Item", "Job", "Outcome", "find", "run"]
+
+MANIFEST_FILE = "manifest.jsonl"
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+CHUNK = 1 << 20  # bytes read at once for a hash
+
+Metadata = Literal["safe", "strip"]
+Status = Literal["made", "kept", "failed"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to each picture.
+
+    Attributes:
+        models: released names, folders or Hub ids with their weights, as `{"starry-night": 1.0}`.
+        options: of `StyleSRPipeline.stream`, such as `{"scale": 2}`.
+        metadata: "safe" keeps dates and marks what a style painted; "strip" writes none.
+        quality: 1 to 100 for JPEG and lossy WebP; None as in `images.encode`.
+    """
+
+    models: Mapping[str, float]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Metadata = "safe"
+    quality: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise InputError("name at least one model, for example 'photo'")
+        if self.metadata not in get_args(Metadata):
+            raise InputError(f"metadata is safe or strip, got {self.metadata!r}")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture and the file that becomes of it."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item: a line of the manifest.
+
+    Attributes:
+        source, target: as found; the target relative to the job's folder.
+        status: "kept" where an earlier run had made it.
+        message: why it failed.
+        source_sha256: of the file that was read.
+        bytes: of the result.
+        job: fingerprint of the models, the options and the version of the package.
+        seconds: that it took.
+    """
+
+    source: str
+    target: str
+    status: Status
+    message: str = ""
+    source_sha256: str = ""
+    bytes: int = 0
+    job: str = ""
+    seconds: float = 0.0
+
+
+# -- what there is to do ------------------------------------------------------------------------
+
+
+def find(
+    sources: str | Path, output: str | Path, *, format: str = "png", name: str = "{stem}"
+) -> list[Item]:
+    """List a job's pictures with the names of their results.
+
+    Args:
+        sources: a folder, searched with all below it, or a pattern such as `photos/*.jpg` or
+            `photos/**/*.png`.
+        output: folder of the results; subfolders are made as in the source.
+        format: extension of the results, such as "png".
+        name: of a result without its extension, from `{stem}` and `{extension}` of the source.
+
+    Raises:
+        InputError: no such folder, nothing found, or two results of one name.
+    """
+    text = str(sources)
+    if os.path.isdir(text):
+        root = Path(text)
+        found = [p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    elif glob.has_magic(text):
+        fixed = Path(text[: next(i for i, c in enumerate(text) if c in "*?[")] + "x").parent
+        root, found = fixed, [Path(p) for p in glob.glob(text, recursive=True) if os.path.isfile(p)]
+    else:
+        raise InputError(f"{text!r} is no folder and no pattern such as 'photos/*.jpg'")
+    out = Path(output).resolve()
+    found = sorted(p for p in found if not p.resolve().is_relative_to(out))
+    if not found:
+        raise InputError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {text!r}")
+    items: dict[Path, Item] = {}
+    for source in found:
+        try:
+            stem = name.format(stem=source.stem, extension=source.suffix.lstrip(".").lower())
+        except (KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"name has {{stem}} and {{extension}} to fill in, got {name!r}"
+            ) from error
+        target = Path(output) / source.relative_to(root).parent / f"{stem}.{format}"
+        if target in items:
+            raise InputError(
+                f"{items[target].source} and {source} would both become {target}; "
+                "let the name have {extension}, such as '{stem}-{extension}'"
+            )
+        items[target] = Item(source, target)
+    return list(items.values())
+
+
+def share(items: Sequence[Item]) -> list[Item]:
+    """This process's part of the items, by the environment's RANK and WORLD_SIZE."""
+    rank, world = (int(os.environ.get(key, 0)) for key in ("RANK", "WORLD_SIZE"))
+    return list(items[rank :: max(1, world)])
+
+
+# -- doing it -----------------------------------------------------------------------------------
+
+
+def run(items: Sequence[Item], output: str | Path, job: Job, workers: int = 1) -> Iterator[Outcome]:
+    """Make what the manifest does not say is made; yields each outcome as it is noted.
+
+    A picture that fails is noted and the others go on. One worker is this process; of several,
+    each is a process with models of its own and a share of the processor's cores.
+
+    Args:
+        items: from `find`.
+        output: folder of the results and the manifest; it is made.
+        job: what to do.
+        workers: how many pictures are worked on at once.
+
+    Raises:
+        InputError: options that fit no picture, or fewer than one worker.
+        ModelError: a model cannot be loaded.
+    """
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    here = _Worker(job)  # loads the models, so that a wrong one is refused before any work
+    mark = here.fingerprint
+    manifest = output / MANIFEST_FILE
+    done = _read(manifest)
+    mine = share(items)
+    todo = []
+    for item in mine:
+        line = done.get(_relative(item, output))
+        if line and _holds(line, item, mark):
+            yield replace(line, status="kept", seconds=0.0)
+        else:
+            todo.append(item)
+    workers = min(workers, len(todo))
+    results = _pool(todo, job, workers) if workers > 1 else ((i, here.make(i)) for i in todo)
+    for item, outcome in results:
+        outcome = replace(outcome, target=_relative(item, output), job=mark)
+        _append(manifest, outcome)
+        yield outcome
+
+
+def _pool(items: Sequence[Item], job: Job, workers: int) -> Iterator[tuple[Item, Outcome]]:
+    """Outcomes in the order in which they come; few items wait in the pool at a time."""
+    context = multiprocessing.get_context("spawn")  # a forked torch hangs
+    pool = ProcessPoolExecutor(workers, context, _prepare, (job, workers))
+    rest, running = iter(items), dict[Future[Outcome], Item]()
+    try:
+        while True:
+            for item in islice(rest, 2 * workers - len(running)):
+                running[pool.submit(_make, item)] = item
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise StyleSRError(
+            "a worker was killed, perhaps for want of memory; the same command goes on, "
+            "fewer workers or a smaller tile size need less"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker:
+    """The models of a job, in one process."""
+
+    def __init__(self, job: Job) -> None:
+        from stylesr.pipeline import StyleSRPipeline
+
+        self.job = job
+        self.pipe = StyleSRPipeline.from_pretrained(list(job.models))
+        names = {os.path.basename(os.path.abspath(name)): w for name, w in job.models.items()}
+        self.style = names if len(names) > 1 else None
+        self.pipe.plan((64, 64), style=self.style, **job.options)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that determines a result, but the picture."""
+        models = [self.pipe.fingerprints, self.style]
+        parts = {**asdict(self.job), "models": models, "version": __version__}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def make(self, item: Item) -> Outcome:
+        """Enlarge, paint and save a picture."""
+        from stylesr import images, tiling
+
+        started = time.monotonic()
+        outcome = Outcome(str(item.source), str(item.target), "made")
+        try:
+            outcome = replace(outcome, source_sha256=_sha256(item.source))
+            work = self.pipe.stream(item.source, style=self.style, **self.job.options)
+            result = tiling.drain(work, lambda _: None)
+            if self.job.metadata == "strip":
+                result = replace(result, metadata={})
+            item.target.parent.mkdir(parents=True, exist_ok=True)
+            images.save(result, item.target, quality=self.job.quality)
+            outcome = replace(outcome, bytes=item.target.stat().st_size)
+        except (StyleSRError, OSError) as error:
+            outcome = replace(outcome, status="failed", message=" ".join(str(error).split()))
+        return replace(outcome, seconds=round(time.monotonic() - started, 3))
+
+
+_worker: _Worker  # of this process, where it is one of a pool
+
+
+def _prepare(job: Job, workers: int) -> None:
+    import torch
+
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: a picture is finished
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    _worker = _Worker(job)
+
+
+def _make(item: Item) -> Outcome:
+    return _worker.make(item)
+
+
+# -- the manifest -------------------------------------------------------------------------------
+
+
+def _read(manifest: Path) -> dict[str, Outcome]:
+    """The last line of each target; a line that was cut off by a crash is passed over."""
+    lines: dict[str, Outcome] = {}
+    if manifest.is_file():
+        for text in manifest.read_text(encoding="utf-8").splitlines():
+            try:
+                line = Outcome(**json.loads(text))
+            except (ValueError, TypeError):
+                continue
+            lines[line.target] = line
+    return lines
+
+
+def _append(manifest: Path, outcome: Outcome) -> None:
+    """Add a line, in one write: other processes may add theirs."""
+    line = json.dumps(asdict(outcome)) + "\n"
+    if manifest.is_file() and manifest.stat().st_size and not _ends_with_newline(manifest):
+        line = "\n" + line
+    with manifest.open("ab", buffering=0) as file:
+        file.write(line.encode())
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _holds(line: Outcome, item: Item, mark: str) -> bool:
+    """Whether what a line says of an item is still so."""
+    return (
+        line.status == "made"
+        and line.job == mark
+        and item.target.is_file()
+        and item.target.stat().st_size == line.bytes
+        and line.source_sha256 == _sha256(item.source)
+    )
+
+
+def _relative(item: Item, output: Path) -> str:
+    return item.target.relative_to(output).as_posix()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

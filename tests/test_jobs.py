@@ -1,0 +1,245 @@
+"""Folders of pictures: what is made, kept, made again; failures, ranks and workers."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+from torch import Tensor
+
+from stylesr import jobs
+from stylesr.cli import main
+from stylesr.errors import InputError, StyleSRError
+from stylesr.jobs import Job, Outcome
+from stylesr.picture import Picture, to_pil
+from tests import tiny
+
+Scene = Callable[[int, int], Tensor]
+ALL = ("a.png", "b.png", "sub/c.png")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Path:
+    """A base, a style, and a folder of three photos, one of them in a folder below."""
+    photo = tiny.photo()
+    photo.save_pretrained(tmp_path / "photo")
+    tiny.style(photo, 1, str(tmp_path / "photo")).save_pretrained(tmp_path / "dots")
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for name, size in (("a.png", (20, 24)), ("b.jpg", (24, 20)), ("sub/c.webp", (16, 16))):
+        to_pil(Picture(scene(*size))).save(tmp_path / "in" / name)
+    (tmp_path / "in" / "notes.txt").write_text("not a picture")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def made(job: Job | None = None, workers: int = 1) -> dict[str, str]:
+    """Run a job from in/ into out/; the status of each target."""
+    job = job or Job({"./photo": 1.0})
+    outcomes = jobs.run(jobs.find("in", "out"), "out", job, workers)
+    return {outcome.target: outcome.status for outcome in outcomes}
+
+
+# -- what there is to do ------------------------------------------------------------------------
+
+
+def test_a_folder_is_searched_with_all_below_it(here: Path) -> None:
+    items = jobs.find("in", "out", format="webp", name="{stem}-{extension}")
+    assert {item.source.as_posix(): item.target.as_posix() for item in items} == {
+        "in/a.png": "out/a-png.webp",
+        "in/b.jpg": "out/b-jpg.webp",
+        "in/sub/c.webp": "out/sub/c-webp.webp",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "targets"),
+    [
+        ("in/*.png", ["a.png"]),
+        ("in/**/*.*", ["a.png", "b.png", "notes.png", "sub/c.png"]),
+        ("in/[ab].*", ["a.png", "b.png"]),
+    ],
+)
+def test_a_pattern_keeps_the_folders_below_its_fixed_part(
+    here: Path, pattern: str, targets: list[str]
+) -> None:
+    found = jobs.find(pattern, "out")
+    assert [item.target.relative_to("out").as_posix() for item in found] == targets
+
+
+def test_results_inside_the_source_are_no_sources(here: Path) -> None:
+    list(jobs.run(jobs.find("in", "in/out"), "in/out", Job({"./photo": 1.0}, {"scale": 1})))
+    assert len(jobs.find("in", "in/out")) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "message"),
+    [
+        ("missing", "{stem}", "'missing' is no folder and no pattern"),
+        ("in/*.gif", "{stem}", "no pictures"),
+        ("in/?.*", "same", "would both become out/same.png"),
+        ("in", "{other}", "name has {stem} and {extension} to fill in"),
+    ],
+)
+def test_what_cannot_be_found_is_refused(here: Path, source: str, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        jobs.find(source, "out", name=name)
+
+
+def test_every_item_belongs_to_one_rank(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = jobs.find("in", "out")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    shares = []
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        shares.append(jobs.share(items))
+    assert sorted(map(len, shares)) == [1, 2]
+    assert {item.target for part in shares for item in part} == {item.target for item in items}
+
+
+# -- doing it -----------------------------------------------------------------------------------
+
+
+def test_a_second_run_makes_only_what_is_missing_or_changed(here: Path) -> None:
+    assert made() == dict.fromkeys(ALL, "made")
+    with Image.open("out/sub/c.png") as result:
+        assert result.size == (64, 64)
+    assert made() == dict.fromkeys(ALL, "kept")
+    os.remove("out/a.png")
+    Path("out/b.png").write_bytes(b"cut off")
+    assert made() == {"a.png": "made", "b.png": "made", "sub/c.png": "kept"}
+    Image.open("in/a.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("in/a.png")
+    assert made() == {"a.png": "made", "b.png": "kept", "sub/c.png": "kept"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Job({"./photo": 1.0}, {"scale": 2}),
+        Job({"./photo": 1.0}, metadata="strip"),
+        Job({"./dots": 1.0}),
+    ],
+)
+def test_another_job_makes_everything_again(here: Path, other: Job) -> None:
+    made()
+    assert made(other) == dict.fromkeys(ALL, "made")
+    assert made(other) == dict.fromkeys(ALL, "kept")
+
+
+def test_other_weights_make_everything_again(here: Path) -> None:
+    made(Job({"./dots": 1.0}))
+    tiny.style(tiny.photo(), 2, str(here / "photo")).save_pretrained(here / "dots")
+    assert made(Job({"./dots": 1.0})) == dict.fromkeys(ALL, "made")
+
+
+def test_the_result_is_that_of_one_picture(here: Path) -> None:
+    made(Job({"./dots": 1.0}, {"scale": 2, "seed": 3}))
+    assert (
+        main(["enhance", "in/a.png", "one.png", "--style", "./dots", "--scale", "2", "--seed", "3"])
+        == 0
+    )
+    assert Path("one.png").read_bytes() == Path("out/a.png").read_bytes()
+
+
+def test_a_failure_is_noted_and_tried_again(here: Path) -> None:
+    Path("in/b.jpg").write_bytes(b"not a picture")
+    assert made() == {"a.png": "made", "b.png": "failed", "sub/c.png": "made"}
+    lines = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    assert "b.jpg" in lines[1]["message"] and lines[1]["status"] == "failed"
+    assert not list(Path("out").rglob("*.part"))
+    assert made() == {"a.png": "kept", "b.png": "failed", "sub/c.png": "kept"}
+
+
+def test_a_manifest_that_was_cut_off_costs_one_picture(here: Path) -> None:
+    made()
+    manifest = Path("out/manifest.jsonl")
+    manifest.write_bytes(manifest.read_bytes()[:-30])
+    assert made() == {"a.png": "kept", "b.png": "kept", "sub/c.png": "made"}
+    assert made() == dict.fromkeys(ALL, "kept")
+
+
+@pytest.mark.slow
+def test_workers_make_the_same_files(here: Path) -> None:
+    job = Job({"./dots": 1.0}, {"scale": 2})
+    made(job)
+    alone = {name: Path("out", name).read_bytes() for name in ALL}
+    for name in ALL:
+        os.remove(Path("out", name))
+    assert made(job, workers=2) == dict.fromkeys(ALL, "made")
+    assert {name: Path("out", name).read_bytes() for name in ALL} == alone
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing_that_is_done(here: Path, scene: Scene) -> None:
+    for number in range(12):
+        to_pil(Picture(scene(32, 32 + number))).save(f"in/{number}.png")
+    run = jobs.run(jobs.find("in", "out"), "out", Job({"./photo": 1.0}), 2)
+    first = next(run)
+    assert first.status == "made"
+    for child in psutil.Process().children():
+        if "spawn_main" in " ".join(child.cmdline()):
+            os.kill(child.pid, signal.SIGKILL)
+    with pytest.raises(StyleSRError, match="a worker was killed"):
+        list(run)
+    again = made()
+    assert again[first.target] == "kept"
+    assert len(again) == 15 and set(again.values()) == {"kept", "made"}
+    assert not list(Path("out").rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("job", "workers", "message"),
+    [
+        ({"models": {"./photo": 1.0}}, 0, "workers must be at least 1, got 0"),
+        ({"models": {}}, 1, "name at least one model"),
+        ({"models": {"./photo": 1}, "metadata": "all"}, 1, "metadata is safe or strip, got 'all'"),
+        ({"models": {"./photo": 1.0}, "options": {"scale": 9}}, 1, "scale"),
+        ({"models": {"missing": 1.0}}, 1, "no model 'missing'"),
+    ],
+)
+def test_a_job_that_cannot_work_is_refused_before_any(
+    here: Path, job: dict[str, object], workers: int, message: str
+) -> None:
+    with pytest.raises(StyleSRError, match=message):
+        list(jobs.run(jobs.find("in", "out"), "out", Job(**job), workers))  # type: ignore[arg-type]
+    assert not list(Path().glob("out/*.*"))
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+def test_the_command_tells_what_it_did(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in/b.jpg").write_bytes(b"not a picture")
+    options = ["--style", "./dots", "--scale", "1", "--format", "jpg", "--metadata", "strip"]
+    assert main(["enhance", "in", "out", *options, "--json"]) == 1
+    printed = capsys.readouterr()
+    statuses = [Outcome(**json.loads(line)).status for line in printed.out.splitlines()]
+    assert statuses == ["made", "failed", "made"]
+    assert "failed: in/b.jpg: " in printed.err
+    assert "2 made, 0 kept, 1 failed" in printed.err
+    assert "error: 1 of 3 pictures failed" in printed.err
+    with Image.open("out/a.jpg") as result:
+        assert result.size == (24, 20) and not result.getexif()
+    os.remove("in/b.jpg")
+    assert main(["enhance", "in", "out", *options]) == 0
+    assert "0 made, 2 kept, 0 failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("in/a.png out.png --workers 2", "--workers: for a folder or a pattern; 'in/a.png' is"),
+        ("in photo/config.json", "gives many pictures, but 'photo/config.json' is a file"),
+        ("in out --format gif", "does not end in a known picture extension"),
+        ("nothing/*.png out", "no pictures"),
+    ],
+)
+def test_the_command_refuses(
+    here: Path, words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["enhance", *words.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("out").exists()
