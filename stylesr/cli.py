@@ -1,4 +1,4 @@
-"""The command line: `stylesr enhance`, `models`, `evaluate`, `shrink`.
+"""The command line: `stylesr enhance`, `video`, `models`, `evaluate`, `shrink`.
 
 Whatever is slow to import is imported by the command that needs it, so that help is instant. An
 option that is not given is not passed on: its default is that of the function called.
@@ -115,6 +115,22 @@ def _enhance_folder(
     _tell(", ".join(f"{count} {status}" for status, count in counts.items()))
     if failed:
         raise StyleSRError(f"{len(failed)} of {sum(counts.values())} pictures failed")
+
+
+def _video(source: str, output: str, style: str = "photo", **options: Any) -> None:
+    from tqdm import tqdm
+
+    from stylesr import video
+    from stylesr.pipeline import StyleSRPipeline
+
+    mix = _parse_mix(style)
+    film = video.probe(source)
+    pipe = StyleSRPipeline.from_pretrained(list(mix))
+    if len(mix) > 1:
+        options["style"] = {os.path.basename(os.path.abspath(n)): w for n, w in mix.items()}
+    with tqdm(total=film.frames or None, unit="frame", disable=None) as bar:
+        for progress in video.enhance(pipe, source, output, **options):
+            bar.update(progress.done - bar.n)
 
 
 def _models(as_json: bool) -> None:
@@ -272,6 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"stylesr {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_enhance(commands)
+    _add_video(commands)
     _add_models(commands)
     _add_evaluate(commands)
     _add_shrink(commands)
@@ -299,6 +316,47 @@ def _add_enhance(commands: Any) -> None:
         metavar="OUT",
         help="the result, whose extension is its format; or the folder of the results",
     )
+    _add_painting(parser)
+    many = parser.add_argument_group("for a folder or a pattern")
+    many.add_argument("--workers", type=int, help="pictures worked on at once (default: 1)")
+    many.add_argument("--format", help="of the results: png, webp, jpg, tiff, bmp (default: png)")
+    many.add_argument("--name", help="of a result, from {stem} and {extension} (default: {stem})")
+    many.add_argument(
+        "--metadata",
+        choices=("safe", "strip"),
+        help="safe keeps dates and marks what a style painted; strip writes none (default: safe)",
+    )
+    many.add_argument("--quality", type=int, help="of JPEG (default: 95), 1 to 100")
+    many.add_argument(
+        "--json", action="store_true", dest="as_json", help="a line of JSON for each picture"
+    )
+
+
+def _add_video(commands: Any) -> None:
+    parser = commands.add_parser(
+        "video",
+        help="enlarge a film, plain or in a style",
+        description="Enlarge a film, plain or in a style: every frame at its time, the sound "
+        "copied untouched. Started again after a stop, it goes on.",
+        epilog="Example: stylesr video cat.mp4 painted.mp4 --style starry-night --scale 1",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=_video)
+    parser.add_argument("source", metavar="IN", help="a film that FFmpeg reads")
+    parser.add_argument("output", metavar="OUT", help="the result: .mp4, .mov, .mkv or .webm")
+    _add_painting(parser)
+    parser.add_argument(
+        "--codec",
+        choices=("h264", "hevc", "av1", "vp9", "ffv1"),
+        help="h264 plays everywhere, ffv1 is lossless, for .mkv (default: h264)",
+    )
+    parser.add_argument(
+        "--quality", type=int, help="on the codec's own scale, CRF: less is better (default: 17)"
+    )
+
+
+def _add_painting(parser: argparse.ArgumentParser) -> None:
+    """The options of the pipeline."""
     parser.add_argument(
         "--style",
         help="a released model, a local folder, a Hub id, or a mix of them such as "
@@ -329,20 +387,6 @@ def _add_enhance(commands: Any) -> None:
         metavar="N",
         help="side of a tile of the result in pixels, a multiple of 4; less needs less memory "
         "(default: auto)",
-    )
-
-    many = parser.add_argument_group("for a folder or a pattern")
-    many.add_argument("--workers", type=int, help="pictures worked on at once (default: 1)")
-    many.add_argument("--format", help="of the results: png, webp, jpg, tiff, bmp (default: png)")
-    many.add_argument("--name", help="of a result, from {stem} and {extension} (default: {stem})")
-    many.add_argument(
-        "--metadata",
-        choices=("safe", "strip"),
-        help="safe keeps dates and marks what a style painted; strip writes none (default: safe)",
-    )
-    many.add_argument("--quality", type=int, help="of JPEG (default: 95), 1 to 100")
-    many.add_argument(
-        "--json", action="store_true", dest="as_json", help="a line of JSON for each picture"
     )
 
 

@@ -21,7 +21,7 @@ LAYERS = [
     {"blending", "checkpoints", "data", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
-    {"speed", "studio"},
+    {"jobs", "speed", "studio", "video"},
     {"fidelity"},
     {"likeness", "storage"},
     {"evaluation"},
@@ -32,7 +32,13 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # What needs more than the package's own dependencies. Everything else works without any extra.
-EXTRAS = {"app": "app", "train": "train", "stylesr.plots": "train", "stylesr.training": "train"}
+EXTRAS = {
+    "app": "app",
+    "train": "train",
+    "stylesr.plots": "train",
+    "stylesr.training": "train",
+    "stylesr.video": "video",
+}
 
 
 def sources() -> Iterator[tuple[str, Path]]:
@@ -69,7 +75,7 @@ def part(name: str) -> str:
 def test_imports_point_down(name: str) -> None:
     assert part(name) in LEVEL, f"give {part(name)} a layer in LAYERS"
     ours = {other for other in imports(name) if other.split(".")[0] == "stylesr"}
-    if name == "stylesr.cli":
+    if name in ("stylesr.cli", "stylesr.jobs", "stylesr.video"):
         ours.discard("stylesr")  # for its version
     for other in sorted(ours):
         assert other != "stylesr", f"{name} imports from the package's root: name the module"

@@ -61,7 +61,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def photo_options(material: Path, out: Path) -> list[str]:
     photos = str(material / "photos")
     options = f"--photos {photos} --validation {photos} --preview-photos {photos} --previews 1"
-    options += " --batch 3 --crop 32 --steps 4 --log-every 1 --save-every 2 --preview-every 2"
+    options += " --batch 3 --crop 40 --steps 4 --log-every 1 --save-every 2 --preview-every 2"
     return [*TINY, *options.split(), "--frequency", "0.1", "--warmup", "1", "--out", str(out)]
 
 
@@ -243,8 +243,8 @@ def restore_options(material: Path, out: Path) -> list[str]:
     options += f" --base {material}/tiny-photo --degradation blind --clean 0.3"
     options += f" --validation {material}/photos"
     options += f" --perceptual {material}/vgg.safetensors --perceptual-weight 1"
-    options += " --adversarial 0.1 --critic 4 --warmup 1 --log-every 1 --save-every 2"
-    options += " --batch 4 --crop 32 --steps 4 --preview-every 2"
+    options += " --lattice 1 --adversarial 0.1 --critic 4 --warmup 1 --log-every 1 --save-every 2"
+    options += " --batch 4 --crop 40 --steps 4 --preview-every 2"
     return [*options.split(), "--out", str(out)]
 
 
@@ -589,9 +589,9 @@ REFUSED_PHOTO = {
     "--base {odd}/own-base --init {odd}/a-style": "a-style paints with noise",
     "--clean 2": "--clean is a share from 0 to 1, got 2.0",
     "--adversarial -1": "--adversarial must be at least 0, got -1.0",
-    "--adversarial 1 --crop 36": "--crop must be a multiple of 8, got 36",
+    "--adversarial 1 --crop 44": "--crop must be a multiple of 8, got 44",
     "--adversarial 1 --critic 0": "--critic must be at least 1, got 0",
-    "--perceptual-weight 1 --crop 16": "--crop must be at least 32, got 16",
+    "--perceptual-weight 1 --crop 16": "--crop must be at least 40, got 16",
     "--perceptual-weight 1 --perceptual {odd}/missing": "no perceptual network at",
     "--perceptual-weight 1 --patience 2": "--patience watches PSNR",
 }

@@ -3,12 +3,14 @@
     python train/super_resolution.py --photos my-photos --out runs/photo
 
 Or, from it, a model that restores bad pictures and draws what they lack, and blends with `photo`:
-`--base photo --degradation blind --clean 0.4 --perceptual-weight 1 --adversarial 0.02`.
+`--base photo --degradation blind --clean 0.4 --perceptual-weight 1 --lattice 1
+--adversarial 0.02`.
 
 The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
 several. Stop it with Ctrl-C when you like and add `--resume` to go on. See train/README.md.
 """
 
+import random
 import sys
 import time
 from dataclasses import dataclass, field
@@ -28,7 +30,7 @@ from stylesr.data.datasets import RandomCrops, find_pictures, gather, load_rgb
 from stylesr.data.degradations import Pairs, collate, quantise
 from stylesr.errors import InputError
 from stylesr.losses.adversarial import hinge_discriminator, hinge_generator
-from stylesr.losses.perceptual import DistilledVGG19, feature_loss
+from stylesr.losses.perceptual import DistilledVGG19, feature_loss, lattice_loss, phase_loss
 from stylesr.metrics import psnr_y
 from stylesr.models import StyleSRNet
 from stylesr.models.discriminators import UNetDiscriminator
@@ -64,6 +66,7 @@ class Recipe:
     clean: float = 0.2  # share of the inputs that stay bicubic beside degraded ones
     perceptual_weight: float = 0.0  # of the difference of features, beside 1 for that of pixels
     perceptual: str = ""  # the perceptual network; fetched once when left out
+    lattice: float = 0.0  # against grids and dots, which perceptual losses like to see
     adversarial: float = 0.0  # weight of the discriminator's opinion
     critic: int = 24  # width of the discriminator
     ema: float = 0.999
@@ -80,6 +83,7 @@ class Recipe:
 
 
 FACTORS = {4: 8, 2: 7, 1: 1}  # shares of each batch; at ×1 `photo` only has to copy
+STRIDE = 8  # pixels, of the discriminator and of most of the perceptual network
 RESTORED_FACTORS = {4: 2, 2: 1, 1: 1}  # where inputs are bad, ×1 has work to do as well
 RANGES = {"bicubic": None, "mild": degradations.MILD, "blind": degradations.REAL_ESRGAN}
 # as in Real-ESRGAN, after the first convolution of a block in place of its last
@@ -151,12 +155,19 @@ def main(recipe: Recipe) -> None:
     bar = tqdm(loader, initial=done, total=recipe.steps, disable=not accelerator.is_main_process)
     started = time.monotonic() - 60 * minutes
     for step, (hr, inputs) in enumerate(bar, start=done + 1):
+        shift = random.Random(f"{recipe.seed} {step}")  # the same in every process
         # -- generator ----------------------------------------------------------------------------
         with accelerator.autocast():
             sr = torch.cat(enlarger(inputs)).float()
         losses = {recipe.pixel: PIXEL_LOSSES[recipe.pixel](sr, hr)}
         if recipe.frequency:
             losses["frequency"] = recipe.frequency * frequency_loss(sr, hr)
+        if recipe.lattice:
+            losses["lattice"] = recipe.lattice * (lattice_loss(sr) + phase_loss(sr))
+        if vgg or critic:  # not always on the same pixels: no pattern may hide in their strides
+            down, right = (shift.randrange(STRIDE) for _ in range(2))
+            sides = (-right, right - STRIDE, -down, down - STRIDE)
+            sr, hr = F.pad(sr, sides), F.pad(hr, sides)  # crops
         if vgg:
             with accelerator.autocast():
                 seen = vgg(sr)
@@ -239,8 +250,9 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     judged = bool(recipe.perceptual_weight or recipe.adversarial)
-    weights = {"perceptual_weight": 0, "adversarial": 0, "critic": 1}
-    training.check_run(recipe, batch=len(FACTORS), crop=32 if judged else 16, **weights)
+    weights = {"perceptual_weight": 0, "lattice": 0, "adversarial": 0, "critic": 1}
+    crop = 32 + STRIDE if judged else 28 if recipe.lattice else 16
+    training.check_run(recipe, batch=len(FACTORS), crop=crop, **weights)
     multiple = 8 if recipe.adversarial else 4
     if recipe.crop % multiple:
         raise InputError(f"--crop must be a multiple of {multiple}, got {recipe.crop}")

@@ -1,0 +1,470 @@
+"""Films: every frame through the pipeline, its time kept, the sound copied untouched.
+
+PyAV reads and writes (`pip install 'stylesr[video]'`). The result is encoded in segments, files of
+their own in a folder beside it, and joined at the end; a job that was killed goes on after its last
+whole segment, and ends at the same file.
+"""
+
+import hashlib
+import heapq
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stylesr import __version__, tiling
+from stylesr.errors import InputError, StyleSRError
+from stylesr.picture import Picture, to_levels
+from stylesr.pipeline import StyleSRPipeline
+
+try:
+    import av
+    from av.error import FFmpegError
+    from av.filter import Graph
+    from av.video.reformatter import ColorRange, Colorspace, Interpolation
+except ImportError as error:
+    raise InputError(f"films need PyAV: pip install 'stylesr[video]' ({error})") from error
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+__all__ = ["Codec", "Film", "VideoError", "VideoProgress", "enhance", "probe"]
+
+Codec: TypeAlias = Literal["h264", "hevc", "av1", "vp9", "ffv1"]
+Array: TypeAlias = NDArray[Any]
+
+SEGMENT = 48  # frames
+SMOOTH = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+CONTAINERS = (".mp4", ".mov", ".mkv", ".webm")
+ENCODERS: dict[str, tuple[str, int | None, dict[str, str]]] = {  # name, quality, other options
+    "h264": ("libx264", 17, {"preset": "medium"}),
+    "hevc": ("libx265", 20, {"preset": "medium", "x265-params": "log-level=error"}),
+    "av1": ("libsvtav1", 26, {"preset": "7", "svtav1-params": "pred-struct=1"}),
+    "vp9": ("libvpx-vp9", 24, {"b": "0", "row-mt": "1", "lag-in-frames": "0"}),
+    "ffv1": ("ffv1", None, {"level": "3"}),
+}
+
+
+class VideoError(StyleSRError):
+    """A film cannot be read or written."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """What is known of a film before it is worked on.
+
+    Attributes:
+        size: (height, width) in pixels, as it is shown.
+        frames: how many, by the file's own account; 0 where it does not say.
+        rate: frames a second, on average.
+        time_base: seconds a tick; times of frames are whole numbers of these.
+        bits: 8 or 10 a channel; more are read as 10.
+        rotation: quarter turns counterclockwise from how it is stored to how it is shown.
+        interlaced: its frames are made of two fields, which are made one picture.
+        matrix, full_range: how colours are stored: 1 for BT.709, 5 for BT.601, 9 for BT.2020.
+        primaries, transfer: what its colours mean; passed on.
+        aspect: width of a pixel over its height.
+        sound: number of sound tracks.
+    """
+
+    size: tuple[int, int]
+    frames: int
+    rate: Fraction
+    time_base: Fraction
+    bits: int
+    rotation: int
+    interlaced: bool
+    matrix: int
+    full_range: bool
+    primaries: int
+    transfer: int
+    aspect: Fraction
+    sound: int
+
+
+@dataclass(frozen=True)
+class VideoProgress:
+    """Frames done, those of an earlier run included, and of how many (0 where unknown)."""
+
+    done: int
+    total: int
+
+
+def probe(path: str | Path) -> Film:
+    """Look at a film's first frame and its account of itself.
+
+    Raises:
+        VideoError: it cannot be read, or shows no picture.
+    """
+    with _opened(path) as container:
+        if not container.streams.video:
+            raise VideoError(f"{str(path)!r} holds no moving picture")
+        stream = container.streams.video[0]
+        try:
+            first = next(container.decode(stream), None)
+        except FFmpegError as error:
+            raise VideoError(f"{str(path)!r} cannot be read: {error}") from error
+        if first is None or stream.time_base is None:
+            raise VideoError(f"{str(path)!r} holds no frame")
+        height, width = first.height, first.width
+        quarters = round(first.rotation / 90) % 4
+        known = [c.value for c in Colorspace]
+        guessed = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
+        matrix = int(first.colorspace) if int(first.colorspace) in known else guessed.value
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        return Film(
+            size=(width, height) if quarters % 2 else (height, width),
+            frames=stream.frames,
+            rate=Fraction(rate),
+            time_base=stream.time_base,
+            bits=10 if first.format.components[0].bits > 8 else 8,
+            rotation=quarters,
+            interlaced=bool(first.interlaced_frame),
+            matrix=matrix,
+            full_range=first.color_range == ColorRange.JPEG or "yuvj" in first.format.name,
+            primaries=int(first.color_primaries),
+            transfer=int(first.color_trc),
+            aspect=stream.sample_aspect_ratio or Fraction(1),
+            sound=len(container.streams.audio),
+        )
+
+
+def enhance(
+    pipe: StyleSRPipeline,
+    source: str | Path,
+    target: str | Path,
+    *,
+    codec: Codec = "h264",
+    quality: int | None = None,
+    **options: Any,
+) -> Iterator[VideoProgress]:
+    """Enlarge and paint a film, frame by frame; close the iterator to stop, call again to go on.
+
+    There are as many frames as before, each at its time. The noise of a style stays where it is
+    in the picture. A result of an odd side is cut by a pixel, as codecs take even ones.
+
+    Args:
+        pipe: its first style paints, unless the options name another.
+        source: a film that FFmpeg reads.
+        target: .mp4, .mov, .mkv or .webm. Matroska's clock (.mkv, .webm) ticks in milliseconds.
+        codec: h264 plays everywhere; ffv1 is lossless, for .mkv.
+        quality: of the codec's own scale (CRF), less is better; None takes 17 for h264, 20 for
+            hevc, 26 for av1, 24 for vp9.
+        options: of `StyleSRPipeline.stream`, such as `scale=2, strength=0.8`.
+
+    Yields:
+        `VideoProgress` after each frame.
+
+    Raises:
+        InputError: an option out of range, before work starts.
+        VideoError: the film cannot be read to its end, or the result cannot be written.
+    """
+    source, target = Path(source), Path(target)
+    if codec not in get_args(Codec):
+        raise InputError(f"codec must be one of {', '.join(get_args(Codec))}, got {codec!r}")
+    if target.suffix.lower() not in CONTAINERS:
+        raise InputError(f"{str(target)!r} must end in one of {', '.join(CONTAINERS)}")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"there is no folder for {str(target)!r}; make it first")
+    if quality is not None and not 0 <= quality <= 63:
+        raise InputError(f"quality is from 0, the best, to 63, got {quality}")
+    film = probe(source)
+    if target.exists() and os.path.samefile(source, target):
+        raise InputError(f"{str(target)!r} is the source; give the result another name")
+    plan = pipe.plan(film.size, **options)
+    encoder = _Encoder(film, (plan.height // 2 * 2, plan.width // 2 * 2), codec, quality)
+    return _enhance(pipe, source, target, film, encoder, options)
+
+
+def _enhance(
+    pipe: StyleSRPipeline,
+    source: Path,
+    target: Path,
+    film: Film,
+    encoder: "_Encoder",
+    options: Mapping[str, Any],
+) -> Iterator[VideoProgress]:
+    parts = target.with_name(target.name + ".parts")
+    job = {"source": _sha256(source), "models": pipe.fingerprints, "options": dict(options)}
+    job |= {"encoder": encoder.settings, "version": __version__}
+    segments = _resume(parts, job)
+    done = sum(count for _, count in segments)
+    if done:
+        yield VideoProgress(done, film.frames)
+    frames = islice(_frames(source, film), done, None)
+    while (first := next(frames, None)) is not None:
+        path = parts / f"{len(segments):06d}.nut"
+        count = 0
+        with encoder.open(path.with_suffix(".part")) as segment:
+            for time, pixels in chain([first], islice(frames, SEGMENT - 1)):
+                picture = _as_picture(pixels)
+                result = tiling.drain(pipe.stream(picture, **options), lambda _: None)
+                segment.add(time, result)
+                count += 1
+                yield VideoProgress(done + count, film.frames)
+        if (found := _count(path.with_suffix(".part"))) != count:
+            raise VideoError(f"{count} frames were encoded to {path.name}, but it holds {found}")
+        path.with_suffix(".part").replace(path)
+        segments.append((path, count))
+        done += count
+    if not done:
+        raise VideoError(f"{str(source)!r} holds no frame that can be read")
+    _join([path for path, _ in segments], source, target, film)
+    shutil.rmtree(parts)
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def _opened(path: str | Path) -> "InputContainer":
+    try:
+        return av.open(str(path))
+    except (FFmpegError, OSError) as error:
+        raise VideoError(f"{str(path)!r} cannot be read as a film: {error}") from error
+
+
+def _frames(path: Path, film: Film) -> Iterator[tuple[int, Array]]:
+    """Times in ticks, strictly increasing, and pixels (H, W, 3), uint8 or uint16, full range."""
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        last: int | None = None
+        step = max(1, round(1 / (film.rate * film.time_base)))
+        try:
+            decoded = container.decode(stream)
+            for frame in _deinterlaced(decoded, stream) if film.interlaced else decoded:
+                time = 0 if last is None else last + step
+                if frame.pts is not None:  # a filter's ticks are not the film's
+                    time = round(frame.pts * (frame.time_base or film.time_base) / film.time_base)
+                if last is not None and time <= last:  # as broken files have it: no frame is lost
+                    time = last + 1
+                last = time
+                yield time, _to_rgb(frame, film)
+        except FFmpegError as error:
+            at = float((last or 0) * film.time_base)
+            raise VideoError(f"{str(path)!r} cannot be read after {at:.2f} s: {error}") from error
+
+
+def _deinterlaced(frames: Iterator[av.VideoFrame], stream: Any) -> Iterator[av.VideoFrame]:
+    """One picture of each frame's two fields."""
+    graph = Graph()
+    given = graph.add_buffer(template=stream)
+    filtered = graph.add("yadif", "mode=send_frame:deint=all")
+    taken = graph.add("buffersink")
+    given.link_to(filtered)
+    filtered.link_to(taken)
+    graph.configure()
+    for frame in frames:
+        graph.push(frame)
+        yield from _pulled(graph)
+    graph.push(None)
+    yield from _pulled(graph)
+
+
+def _pulled(graph: Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            frame = graph.pull()
+        except (BlockingIOError, EOFError):
+            return
+        assert isinstance(frame, av.VideoFrame)
+        yield frame
+
+
+def _to_rgb(frame: av.VideoFrame, film: Film) -> Array:
+    rgb = frame.reformat(
+        format="rgb48le" if film.bits > 8 else "rgb24",
+        src_colorspace=film.matrix,
+        src_color_range=ColorRange.JPEG if film.full_range else ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=SMOOTH,
+    )
+    return np.rot90(rgb.to_ndarray(), film.rotation)
+
+
+def _as_picture(pixels: Array) -> Picture:
+    """A frame for the pipeline; one without colour is gray, so that it stays so."""
+    levels = np.iinfo(pixels.dtype).max
+    gray = int(np.ptp(pixels, axis=2).max()) <= levels // 255  # a level, of rounding
+    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32))
+    if gray:
+        planes = planes.mean(0, keepdim=True).expand(3, -1, -1).contiguous()
+    return Picture(planes / levels, gray=gray)
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+class _Encoder:
+    """How segments are encoded; the same for all of a film, so that they join."""
+
+    def __init__(self, film: Film, size: tuple[int, int], codec: Codec, quality: int | None):
+        name, usual, options = ENCODERS[codec]
+        try:
+            formats = av.codec.Codec(name, "w").video_formats or []
+        except (FFmpegError, ValueError) as error:
+            raise InputError(f"this PyAV has no encoder {name} for {codec}") from error
+        if quality is not None and usual is None:
+            raise InputError(f"{codec} is lossless and has no quality")
+        wanted = "yuv420p10le" if film.bits > 8 else "yuv420p"
+        if formats and wanted not in {f.name for f in formats}:
+            raise InputError(f"{codec} cannot hold {film.bits} bits here; take hevc, av1 or ffv1")
+        self.film, self.size, self.name, self.format = film, size, name, wanted
+        self.options = dict(options)
+        if usual is not None:
+            self.options["crf"] = str(usual if quality is None else quality)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that determines the encoded bytes, but the pictures."""
+        film = {key: str(value) for key, value in asdict(self.film).items()}
+        return {"film": film, "size": self.size, "name": self.name, "options": self.options}
+
+    def open(self, path: Path) -> "_Segment":
+        """A new segment."""
+        return _Segment(self, path)
+
+
+class _Segment:
+    """A file with some frames, of which each is written when it comes."""
+
+    def __init__(self, encoder: _Encoder, path: Path) -> None:
+        self.encoder = encoder
+        film = encoder.film
+        self.container = av.open(str(path), "w", format="nut")  # it keeps any time base
+        stream = self.container.add_stream(encoder.name, film.rate, options=encoder.options)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width = encoder.size
+        stream.pix_fmt = encoder.format
+        context = stream.codec_context
+        context.time_base = stream.time_base = film.time_base
+        context.max_b_frames = 0  # times of decoding are those of showing: segments join anywhere
+        context.sample_aspect_ratio = film.aspect if film.rotation % 2 == 0 else 1 / film.aspect
+        _tag(context, film)
+        self.stream = stream
+
+    def __enter__(self) -> "_Segment":
+        return self
+
+    def add(self, time: int, picture: Picture) -> None:
+        """Encode a picture at a time in ticks."""
+        film, (height, width) = self.encoder.film, self.encoder.size
+        levels = 255 if film.bits == 8 else 65535
+        pixels = to_levels(picture.pixels[:, :height, :width], levels).permute(1, 2, 0).numpy()
+        kind, format = (np.uint8, "rgb24") if film.bits == 8 else (np.uint16, "rgb48le")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels.astype(kind)), format)
+        frame = frame.reformat(
+            format=self.encoder.format,
+            src_color_range=ColorRange.JPEG,
+            dst_colorspace=film.matrix,
+            dst_color_range=ColorRange.JPEG if film.full_range else ColorRange.MPEG,
+            interpolation=SMOOTH,
+        )
+        frame.pts, frame.time_base = time, film.time_base
+        self._mux(frame)
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        try:
+            self.container.mux(self.stream.encode(frame))
+        except (FFmpegError, OSError) as error:
+            raise VideoError(f"a segment cannot be written: {error}") from error
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            if kind is None:
+                self._mux(None)
+        finally:
+            self.container.close()
+
+
+def _tag(context: Any, film: Film) -> None:
+    """Say how colours are stored and what they mean."""
+    context.colorspace = film.matrix
+    context.color_range = ColorRange.JPEG if film.full_range else ColorRange.MPEG
+    context.color_primaries, context.color_trc = film.primaries, film.transfer
+
+
+def _join(segments: list[Path], source: Path, target: Path, film: Film) -> None:
+    """One file of the segments' pictures and the source's sound, packet by packet."""
+    part = target.with_name(target.stem + ".part" + target.suffix)
+    flags = {"movflags": "+faststart"} if target.suffix.lower() in (".mp4", ".mov") else {}
+    try:
+        with _opened(source) as given, av.open(str(part), "w", options=flags) as out:
+            with _opened(segments[0]) as first:
+                picture = out.add_stream_from_template(first.streams.video[0], opaque=True)
+                picture.time_base = film.time_base
+                _tag(picture.codec_context, film)  # some codecs hold no colours of their own
+                tracks = {
+                    track.index: out.add_stream_from_template(track, opaque=True)
+                    for track in given.streams.audio
+                }
+            sound = (
+                (float(p.dts * p.time_base), 1, n, p, tracks[p.stream.index])
+                for n, p in enumerate(given.demux(given.streams.audio) if tracks else ())
+                if p.dts is not None and p.time_base is not None
+            )
+            shown = (
+                (float(p.dts * p.time_base), 0, n, p, picture)
+                for n, p in enumerate(_packets(segments))
+                if p.dts is not None and p.time_base is not None
+            )
+            for _, _, _, packet, stream in heapq.merge(shown, sound, key=lambda item: item[:3]):
+                packet.stream = stream
+                out.mux(packet)
+        part.replace(target)
+    except (FFmpegError, OSError, ValueError) as error:
+        raise VideoError(
+            f"{str(target)!r} cannot be written: {error}; a container that takes the source's "
+            "sound is needed, .mkv takes any"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _packets(segments: list[Path]) -> Iterator[Any]:
+    for path in segments:
+        with _opened(path) as container:
+            for packet in container.demux(video=0):
+                if packet.dts is not None:
+                    yield packet
+
+
+# -- going on -----------------------------------------------------------------------------------
+
+
+def _resume(parts: Path, job: Mapping[str, Any]) -> list[tuple[Path, int]]:
+    """Whole segments of the same job, with their numbers of frames; another's are removed."""
+    note, text = parts / "job.json", json.dumps(job, sort_keys=True, indent=1)
+    if not (note.is_file() and note.read_text(encoding="utf-8") == text):
+        if parts.exists():
+            shutil.rmtree(parts)
+        parts.mkdir()
+        note.write_text(text, encoding="utf-8")
+    for rest in parts.glob("*.part"):
+        rest.unlink()
+    segments = [(path, _count(path)) for path in sorted(parts.glob("*.nut"))]
+    whole = next((i for i, (_, n) in enumerate(segments) if n != SEGMENT), len(segments))
+    for path, _ in segments[whole:]:  # the last one may be short: it is made again
+        path.unlink()
+    return segments[:whole]
+
+
+def _count(path: Path) -> int:
+    """Frames in a segment."""
+    try:
+        return sum(1 for _ in _packets([path]))
+    except (FFmpegError, VideoError):
+        return 0
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
