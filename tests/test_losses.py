@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from stylesr.errors import ModelError
 from stylesr.losses import perceptual
-from stylesr.losses.adversarial import hinge_discriminator, hinge_generator
+from stylesr.losses.adversarial import hinge_discriminator, hinge_generator, r1_penalty
 from stylesr.losses.perceptual import (
     FINGERPRINT,
     DistilledVGG19,
@@ -48,6 +48,26 @@ def test_hinge_by_hand() -> None:
     # real: 0, 0.5, 2; fake: 0, 1
     assert hinge_discriminator(real, fake).item() == pytest.approx(2.5 / 3 + 0.5)
     assert hinge_generator(fake).item() == pytest.approx(1.5)
+
+
+def test_r1_by_hand() -> None:
+    """Scores w·x² have the gradient 2·w·x; the penalty's own gradient reaches w."""
+    real = torch.tensor([[3.0, 1.0], [0.5, 2.0]]).view(2, 1, 1, 2).requires_grad_()
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    penalty = r1_penalty((w * real.square()).sum((2, 3)), real)
+    assert penalty.item() == pytest.approx(((36 + 16) + (1 + 64)) / 2 / 2)
+    penalty.backward()
+    assert w.grad is not None  # d/dw of Σ 4·w²·x² / 4
+    assert w.grad.tolist() == pytest.approx([2 * (9 + 0.25), 4 * (1 + 4)])
+
+
+def test_r1_of_patches_does_not_grow_with_the_picture() -> None:
+    def penalty(side: int) -> Tensor:
+        real = torch.ones(2, 3, side, side, requires_grad=True)
+        return r1_penalty(F.avg_pool2d(real.square().sum(1, keepdim=True), 4), real)
+
+    assert penalty(8).item() == pytest.approx(48 * (2 / 16) ** 2 / 2)  # 48 values in a patch
+    assert penalty(32).item() == pytest.approx(penalty(8).item())
 
 
 # -- Gram matrices ------------------------------------------------------------------------------
