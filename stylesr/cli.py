@@ -70,16 +70,17 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
 
 def _models(as_json: bool) -> None:
     from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
-    from stylesr.models import StyleSRNet
+    from stylesr.models import Generator, StyleSRNet
 
     rows: list[dict[str, Any]] = []
     for name in bundled_names():
         folder = bundled_folder() / name
-        net = StyleSRNet.from_pretrained(name)
+        net = Generator.from_pretrained(name)
+        kind = "photo" if isinstance(net, StyleSRNet) else "enlarger"
         rows.append(
             {
                 "name": name,
-                "kind": "style" if net.paints else "photo",
+                "kind": "style" if net.paints else kind,
                 "scales": list(net.scales),
                 "parameters": sum(p.numel() for p in net.parameters()),
                 "bytes": (folder / WEIGHTS_FILE).stat().st_size,
@@ -92,7 +93,7 @@ def _models(as_json: bool) -> None:
     for row in rows:
         scales = " ".join(f"×{scale}" for scale in row["scales"])
         size = f"{row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB"
-        print(f"{row['name']:<20} {row['kind']:<6} {scales}  {size}  {row['description']}".rstrip())
+        print(f"{row['name']:<20} {row['kind']:<8} {scales}  {size}  {row['description']}".rstrip())
 
 
 def _evaluate(

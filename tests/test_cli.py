@@ -173,7 +173,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     [
         ("squares", r"no model 'squares': bundled are photo, dots, waves"),
         ("dots:x", r"no model 'dots:x'"),
-        ("broken", r"broken holds a Other, not a StyleSRNet"),
+        ("broken", r"broken holds a Other, not a .* or StyleSRNet or"),
     ],
 )
 def test_a_model_that_cannot_be_loaded_is_exit_code_1(

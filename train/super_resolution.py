@@ -139,9 +139,7 @@ def main(recipe: Recipe) -> None:
     if recipe.adversarial:
         critic = DISCRIMINATORS[recipe.discriminator](recipe.critic)
         critic.to(device, memory_format=torch.channels_last)
-        d_optimizer = torch.optim.Adam(
-            critic.parameters(), lr=recipe.critic_lr, betas=(0.5, 0.99)
-        )
+        d_optimizer = torch.optim.Adam(critic.parameters(), lr=recipe.critic_lr, betas=(0.5, 0.99))
         parts |= {"critic": critic, "d_optimizer": d_optimizer}
     done = 0
     if recipe.resume:

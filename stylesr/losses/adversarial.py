@@ -1,7 +1,8 @@
 """Adversarial losses: what a discriminator and a generator learn from the discriminator's scores.
 
-Scores are (N, 1), or (N, 1, h, w) where each patch or pixel has one, without a sigmoid. `GAN_LOSSES`
-has each kind by name; `r1_penalty` and `gradient_penalty` are added to the discriminator's loss.
+Scores are (N, 1), or (N, 1, h, w) where each patch or pixel has one, without a sigmoid.
+`GAN_LOSSES` has each kind by name; `r1_penalty` and `gradient_penalty` are added to the
+discriminator's loss.
 """
 
 from collections.abc import Callable, Mapping
