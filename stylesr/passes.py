@@ -126,9 +126,9 @@ def _needed(size: Size, target: Size) -> float:
     return max(target[0] / size[0], target[1] / size[1])
 
 
-def count_tiles(step: Pass, tile_size: int | None) -> int:
+def count_tiles(net: Net, step: Pass, tile_size: int | None) -> int:
     """How many tiles `run_pass` will compute."""
-    padded = _padded_size(step)
+    padded = _padded_size(net, step)
     return len(tiling.plan(*padded, tile_size=_tile_size(step.source, step.factor, tile_size)))
 
 
@@ -163,7 +163,7 @@ def run_pass(
     overlap = net.receptive_field(factor)
     assert overlap is not None, "a pipeline takes no other networks"
     height, width = step.source
-    padded = _padded_size(step)
+    padded = _padded_size(net, step)
     output = yield from tiling.run(
         enlarge,
         _pad(pixels, padded, before),
@@ -182,9 +182,9 @@ def _border(step: Pass) -> int:
     return step.border * TRUNK // step.factor
 
 
-def _padded_size(step: Pass) -> Size:
+def _padded_size(net: Net, step: Pass) -> Size:
     """With the border on each side, up to what the network takes."""
-    multiple, least = TRUNK // step.factor, StyleSRNet.min_size
+    multiple, least = net.multiple_of(step.factor), net.min_size
     sides = (max(n + 2 * _border(step), least) for n in step.source)
     height, width = (-(-side // multiple) * multiple for side in sides)
     return height, width

@@ -356,7 +356,11 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             brush = brush or (default_brush(target) if paints else 1)
             passes = style_passes(size, target, brush, BORDER if paints else 0)
         extra = () if color == "style" else unpainted
-        tiles = sum(count_tiles(step, tile_size) for step in (*passes, *extra))
+        painter = self._nets[weights[0][0]]
+        tiles = sum(
+            count_tiles(self.photo if step.network == "photo" else painter, step, tile_size)
+            for step in (*passes, *extra)
+        )
         return Plan(*target, tiles, brush, color, seed, tile_size, paints, weights, passes, extra)
 
     def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
