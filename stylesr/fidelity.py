@@ -124,8 +124,8 @@ class Peer:
 # -- pictures -----------------------------------------------------------------------------------
 
 
-def hr_picture(path: str | Path) -> Picture:
-    """Read an HR picture: opaque, of 8 bits, its sides cut to multiples of 4.
+def hr_picture(path: str | Path, multiple: int = CUT) -> Picture:
+    """Read an HR picture: opaque, of 8 bits, its sides cut to multiples of 4 or another number.
 
     Raises:
         ImageError: it cannot be read.
@@ -134,7 +134,7 @@ def hr_picture(path: str | Path) -> Picture:
     picture = decode(path)
     if min(picture.height, picture.width) < 48:
         raise InputError(f"{path} is {picture.width}×{picture.height}; 48×48 is the least")
-    height, width = (side // CUT * CUT for side in (picture.height, picture.width))
+    height, width = (side // multiple * multiple for side in (picture.height, picture.width))
     pixels = _eight_bits(picture.pixels[:, :height, :width])
     return Picture(pixels.contiguous(), gray=picture.gray)
 

@@ -3,6 +3,7 @@
 Both show held-out photos, reduced and enlarged again through the pipeline that users call.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -39,7 +40,7 @@ def draw(pipe: StyleSRPipeline, photos: Sequence[Path]) -> Image.Image:
     paints = bool(pipe.styles) and pipe.plan(CELL).paints
     rows = []
     for path in photos:
-        cells = _columns(pipe, hr_picture(path))
+        cells = _columns(pipe, hr_picture(path, math.lcm(4, pipe.photo.scales[-1])))
         if paints:
             cells = [ImageOps.fit(cell, CELL, Image.Resampling.LANCZOS) for cell in cells]
         rows.append([_middle(cell, CELL) for cell in cells])
