@@ -68,10 +68,14 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
     images.save(result, output)
 
 
-def _models(as_json: bool) -> None:
+def _models(as_json: bool, figures: bool) -> None:
+    from stylesr.comparison import comparison
     from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
     from stylesr.models import Generator, StyleSRNet
 
+    if figures:
+        print(comparison(bundled_names()), end="")
+        return
     rows: list[dict[str, Any]] = []
     for name in bundled_names():
         folder = bundled_folder() / name
@@ -279,7 +283,13 @@ def _add_models(commands: Any) -> None:
         "models", help="list the models that come along", description="List the bundled models."
     )
     parser.set_defaults(command=_models)
-    parser.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+    form.add_argument(
+        "--figures",
+        action="store_true",
+        help="cost and fidelity of those that enlarge, as a Markdown table for each factor",
+    )
 
 
 def _add_evaluate(commands: Any) -> None:
