@@ -428,7 +428,9 @@ NETWORKS = {
     "espcn": ["channels=4", "scale=2"],
     "vdsr": ["channels=4", "layers=3", "scales=[2,4]"],
     "srresnet": ["channels=4", "blocks=1"],
+    "rrdbnet": ["channels=4", "blocks=1", "growth=2", "scale=2"],
     "compact": ["channels=4", "convolutions=1", "scale=4"],
+    "span": ["channels=4", "centred=false"],
 }
 
 
@@ -660,7 +662,7 @@ REFUSED_PHOTO = {
     "--network srcnn --config scale=5": "--config scale=5: scale must be a whole number from 2",
     "--network srcnn --config size=5": "--config size=5: ",
     "--network srcnn --config scale": "--config scale: ",
-    "--network espcn --config scale=3": "--crop must be a multiple of 3, got 32",
+    "--network espcn --config scale=3": "--crop must be a multiple of 12, got 32",
     "--network espcn --config scale=3 --crop 48 --degradation mild": "for factors 2 and 4, not",
     "--network srcnn --start {odd}/own-base": "holds a StyleSRNet, not a SRCNN",
     "--network srcnn --batch 0": "--batch must be at least 1, got 0",

@@ -33,7 +33,17 @@ from stylesr.losses.adversarial import GAN_LOSSES, gradient_penalty, r1_penalty
 from stylesr.losses.perceptual import DistilledVGG19, feature_loss
 from stylesr.losses.pixel import PIXEL_LOSSES
 from stylesr.metrics import psnr_y
-from stylesr.models import ESPCN, SRCNN, VDSR, CompactNet, Generator, SRResNet, StyleSRNet
+from stylesr.models import (
+    ESPCN,
+    SPAN,
+    SRCNN,
+    VDSR,
+    CompactNet,
+    Generator,
+    RRDBNet,
+    SRResNet,
+    StyleSRNet,
+)
 from stylesr.models.discriminators import UNetDiscriminator, VGGDiscriminator
 from stylesr.models.wrappers import EveryFactor
 from stylesr.resample import downscale
@@ -47,7 +57,9 @@ class Recipe:
     out: str = "runs/photo"
     halved_photos: list[str] = field(default_factory=list)  # soft ones, used at half their size
     validation: list[str] = field(default_factory=list)  # folders measured in between
-    network: Literal["stylesr", "srcnn", "espcn", "vdsr", "srresnet", "compact"] = "stylesr"
+    network: Literal[
+        "stylesr", "srcnn", "espcn", "vdsr", "srresnet", "rrdbnet", "compact", "span"
+    ] = "stylesr"
     config: list[str] = field(default_factory=list)  # of another one, such as scale=2 channels=32
     base: str = ""  # a model from which this one starts and with which it blends
     start: str = ""  # a model to go on from; without it and a base, a new one of this size:
@@ -94,7 +106,9 @@ NETWORKS: dict[str, type[Generator]] = {
     "espcn": ESPCN,
     "vdsr": VDSR,
     "srresnet": SRResNet,
+    "rrdbnet": RRDBNet,
     "compact": CompactNet,
+    "span": SPAN,
 }
 DISCRIMINATORS = {"unet": UNetDiscriminator, "vgg": VGGDiscriminator}
 FACTORS = {4: 8, 2: 7, 1: 1}  # shares of each batch; at ×1 `photo` only has to copy
@@ -335,7 +349,7 @@ def new_enlarger(recipe: Recipe) -> Generator:
             model = network(**{name: json.loads(value) for name, _, value in pairs})
         except (TypeError, ValueError) as error:
             raise InputError(f"--config {' '.join(recipe.config)}: {error}") from error
-    multiple = math.lcm(*model.scales)
+    multiple = math.lcm(4, *model.scales)
     if recipe.crop % multiple:
         raise InputError(f"--crop must be a multiple of {multiple}, got {recipe.crop}")
     if 3 in model.scales and recipe.degradation != "bicubic":
