@@ -657,6 +657,7 @@ REFUSED_PHOTO = {
     "--perceptual-weight 1 --crop 16": "--crop must be at least 32, got 16",
     "--perceptual-weight 1 --perceptual {odd}/missing": "no perceptual network at",
     "--perceptual-weight 1 --patience 2": "--patience watches PSNR",
+    "--r1 1": "--r1 and --gradient-penalty are of a discriminator: add --adversarial",
     "--config scale=4": "--config is of the other networks",
     "--network srcnn --base {odd}/own-base": "--base is of stylesr: srcnn cannot blend",
     "--network srcnn --config scale=5": "--config scale=5: scale must be a whole number from 2",

@@ -301,6 +301,8 @@ def check(recipe: Recipe) -> None:
         raise InputError(
             "--patience watches PSNR, which a perceptual or adversarial loss lowers; leave it out"
         )
+    if (recipe.r1 or recipe.gradient_penalty) and not recipe.adversarial:
+        raise InputError("--r1 and --gradient-penalty are of a discriminator: add --adversarial")
     if recipe.network == "stylesr" and recipe.config:
         raise InputError(
             "--config is of the other networks, such as --network srcnn --config scale=4; "
