@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined, TemplateError
 from stylesr.errors import InputError, ModelError
 from stylesr.evaluation import BLIND, CLEAN, INTERPOLATION, SPEED, STYLE, Report, Row, read
 from stylesr.hub import bundled_folder
-from stylesr.models import StyleSRNet
+from stylesr.models import Generator, StyleSRNet
 from stylesr.previews import PREVIEW_FILE
 from stylesr.releases import Releases
 
@@ -77,7 +77,8 @@ def render(folder: str | Path, releases: Releases, template: str | Path | None =
     if report is None:
         raise ModelError(f"{folder.name} was never measured; run stylesr evaluate … --write")
     release = releases[folder.name]
-    net = StyleSRNet.from_pretrained(folder)
+    net = Generator.from_pretrained(folder)
+    base = net.base if isinstance(net, StyleSRNet) else None
     if net.paints != (release.work is not None):
         kind = "a style, so it has a" if net.paints else "a photo model, so it has no"
         raise InputError(f"{releases.path}: {folder.name} is {kind} work")
@@ -92,12 +93,14 @@ def render(folder: str | Path, releases: Releases, template: str | Path | None =
         return page.render(
             front_matter=front_matter(folder.name, report, is_style=net.paints).to_yaml(),
             name=folder.name,
-            base=net.base,
+            base=base,
+            network=type(net).__name__,
+            scales=net.scales,
             release=release,
             work=release.work,
             held_out=releases.held_out,
             report=report,
-            fidelity=fidelity_tables(fidelity, folder.name, net.base),
+            fidelity=fidelity_tables(fidelity, folder.name, base),
             protocols=[
                 report.protocol[task] for task in dict.fromkeys(r["task"] for r in fidelity)
             ],

@@ -17,9 +17,10 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from stylesr.errors import InputError, ModelError
-from stylesr.models import RLFN, CompactNet, Generator, MicroAST, TransformerNet
+from stylesr.models import RLFN, SPAN, CompactNet, Generator, MicroAST, RRDBNet, TransformerNet
 
 __all__ = ["load_checkpoint"]
 
@@ -30,10 +31,11 @@ Rules: TypeAlias = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 def load_checkpoint(path: str | Path) -> Generator:
     """Load the weights of a known architecture, as float32 on the CPU and in eval mode.
 
-    Known are CompactNet (Real-ESRGAN's SRVGGNetCompact with PReLU), RLFN, TransformerNet (fast
-    neural style, as in pytorch/examples) and MicroAST. The last is published in four files, for
-    content encoder, style encoder, modulator and decoder: give any of them, and the others are
-    taken from beside it.
+    Known are CompactNet (Real-ESRGAN's SRVGGNetCompact with PReLU), RLFN, RRDBNet (by the names
+    of BasicSR and Real-ESRGAN, of BSRGAN, and of the first ESRGAN), SPAN (its branches are fused),
+    TransformerNet (fast neural style, as in pytorch/examples) and MicroAST. The last is published
+    in four files, for content encoder, style encoder, modulator and decoder: give any of them, and
+    the others are taken from beside it.
 
     Args:
         path: of a file written by `torch.save`. The weights may be under `params_ema`, which is
@@ -53,7 +55,7 @@ def load_checkpoint(path: str | Path) -> Generator:
     shown = ", ".join(f"{name} {tuple(t.shape)}" for name, t in list(state.items())[:3])
     raise ModelError(
         f"{path} holds {len(state)} tensors ({shown}, …) of an unknown architecture; "
-        f"known are {', '.join(known.model.__name__ for known in KNOWN)}"
+        f"known are {', '.join(dict.fromkeys(known.model.__name__ for known in KNOWN))}"
     )
 
 
@@ -66,6 +68,7 @@ class _Architecture:
         config: the constructor's keywords, from the community's names and shapes.
         rules: pattern and replacement for each change of a name, applied in order.
         dropped: pattern of names that the model has no use for.
+        convert: makes of the weights those that the model has, before names are changed.
     """
 
     model: type[Generator]
@@ -73,6 +76,7 @@ class _Architecture:
     config: Callable[[State], dict[str, Any]]
     rules: Rules = ()
     dropped: str = r"(?!)"  # none
+    convert: Callable[[State], State] = dict
 
     def rename(self, name: str) -> str:
         """Our name of a community's weight."""
@@ -85,6 +89,7 @@ def _build(known: _Architecture, state: State, path: Path) -> Generator:
     state = {name: t for name, t in state.items() if not re.fullmatch(known.dropped, name)}
     try:
         model = known.model(**known.config(state))
+        state = known.convert(state)
         model.load_state_dict({known.rename(name): t for name, t in state.items()})
     except KeyError as error:
         raise ModelError(
@@ -179,6 +184,45 @@ def _rlfn_config(state: State) -> dict[str, Any]:
     }
 
 
+def _rrdb_config(state: State) -> dict[str, Any]:
+    first = next(t for name, t in state.items() if re.match(r"(conv_first|model\.0)\.weight", name))
+    growth = next(t for name, t in state.items() if re.search(r"(?i)rdb1\.conv1\.", name))
+    folded = {3: 4, 12: 2, 48: 1}
+    if first.shape[1] not in folded:
+        raise InputError(f"its first convolution takes {first.shape[1]} channels, not 3, 12 or 48")
+    return {
+        "channels": len(first),
+        "blocks": _count(state, r"(?:body|RRDB_trunk|model\.1\.sub)\.(\d+)\.(?:rdb|RDB)"),
+        "growth": len(growth),
+        "scale": folded[first.shape[1]],
+    }
+
+
+def _span_config(state: State) -> dict[str, Any]:
+    return {
+        "channels": len(state["conv_2.sk.weight"]),
+        "scale": _factor(state["upsampler.0.weight"]),
+        "centred": "no_norm" not in state,
+    }
+
+
+def _fused(state: State) -> State:
+    """SPAN's 3×3 convolutions of its branches: 1×1, 3×3 and 1×1 in a row beside one of 1×1."""
+    branches = r"\.(sk|conv\.\d|eval_conv)\.|no_norm"  # eval_conv is what a training fused last
+    plain = {name: t for name, t in state.items() if not re.search(branches, name)}
+    for name in {match[1] for n in state if (match := re.match(r"(.*)\.sk\.", n))}:
+        parts = {
+            part: (state[f"{name}.{part}.weight"], state[f"{name}.{part}.bias"])
+            for part in ("conv.0", "conv.1", "conv.2", "sk")
+        }
+        (w0, b0), (w1, b1), (w2, b2), (ws, bs) = parts.values()
+        before, after = w0[:, :, 0, 0], w2[:, :, 0, 0]
+        weight = torch.einsum("om,mcyx,ci->oiyx", after, w1, before) + F.pad(ws, (1, 1, 1, 1))
+        plain[f"{name}.weight"] = weight
+        plain[f"{name}.bias"] = after @ (w1.sum((2, 3)) @ b0 + b1) + b2 + bs
+    return plain
+
+
 def _transformer_config(state: State) -> dict[str, Any]:
     return {
         "channels": len(state["conv1.conv2d.weight"]),
@@ -214,6 +258,47 @@ KNOWN = (
             (r"esa\.conv4", "attention.expand"),
             (r"esa\.conv_f", "attention.fine"),
         ),
+    ),
+    _Architecture(RRDBNet, "body.0.rdb1.conv1.weight", _rrdb_config),
+    _Architecture(
+        RRDBNet,
+        "RRDB_trunk.0.RDB1.conv1.weight",
+        _rrdb_config,
+        (
+            (r"^RRDB_trunk", "body"),
+            (r"RDB([123])", r"rdb\1"),
+            (r"^trunk_conv", "conv_body"),
+            (r"^upconv([12])", r"conv_up\1"),
+            (r"^HRconv", "conv_hr"),
+        ),
+    ),
+    _Architecture(
+        RRDBNet,
+        "model.1.sub.0.RDB1.conv1.0.weight",
+        _rrdb_config,
+        (
+            (r"^model\.1\.sub\.(\d+)\.RDB([123])\.(conv[1-5])\.0", r"body.\1.rdb\2.\3"),
+            (r"^model\.1\.sub\.\d+\.", "conv_body."),
+            (r"^model\.0\.", "conv_first."),
+            (r"^model\.3\.", "conv_up1."),
+            (r"^model\.6\.", "conv_up2."),
+            (r"^model\.8\.", "conv_hr."),
+            (r"^model\.10\.", "conv_last."),
+        ),
+    ),
+    _Architecture(
+        SPAN,
+        "block_1.c1_r.sk.weight",
+        _span_config,
+        (
+            (r"^conv_1\.", "first."),
+            (r"^conv_2\.", "last."),
+            (r"^conv_cat", "mix"),
+            (r"^upsampler\.0", "upsampler"),
+            (r"^block_(\d+)", _number("blocks.{}")),
+            (r"c([123])_r", r"conv\1"),
+        ),
+        convert=_fused,
     ),
     _Architecture(
         TransformerNet,

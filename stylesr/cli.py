@@ -133,18 +133,23 @@ def _video(source: str, output: str, style: str = "photo", **options: Any) -> No
             bar.update(progress.done - bar.n)
 
 
-def _models(as_json: bool) -> None:
+def _models(as_json: bool, figures: bool) -> None:
+    from stylesr.comparison import comparison
     from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
-    from stylesr.models import StyleSRNet
+    from stylesr.models import Generator, StyleSRNet
 
+    if figures:
+        print(comparison(bundled_names()), end="")
+        return
     rows: list[dict[str, Any]] = []
     for name in bundled_names():
         folder = bundled_folder() / name
-        net = StyleSRNet.from_pretrained(name)
+        net = Generator.from_pretrained(name)
+        kind = "photo" if isinstance(net, StyleSRNet) else "enlarger"
         rows.append(
             {
                 "name": name,
-                "kind": "style" if net.paints else "photo",
+                "kind": "style" if net.paints else kind,
                 "scales": list(net.scales),
                 "parameters": sum(p.numel() for p in net.parameters()),
                 "bytes": (folder / WEIGHTS_FILE).stat().st_size,
@@ -157,7 +162,7 @@ def _models(as_json: bool) -> None:
     for row in rows:
         scales = " ".join(f"×{scale}" for scale in row["scales"])
         size = f"{row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB"
-        print(f"{row['name']:<20} {row['kind']:<6} {scales}  {size}  {row['description']}".rstrip())
+        print(f"{row['name']:<20} {row['kind']:<8} {scales}  {size}  {row['description']}".rstrip())
 
 
 def _evaluate(
@@ -395,7 +400,13 @@ def _add_models(commands: Any) -> None:
         "models", help="list the models that come along", description="List the bundled models."
     )
     parser.set_defaults(command=_models)
-    parser.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+    form.add_argument(
+        "--figures",
+        action="store_true",
+        help="cost and fidelity of those that enlarge, as a Markdown table for each factor",
+    )
 
 
 def _add_evaluate(commands: Any) -> None:

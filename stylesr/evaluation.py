@@ -31,7 +31,7 @@ from stylesr.fidelity import (
 from stylesr.hub import locate
 from stylesr.likeness import FEATURES, STYLE, Judge, SqueezeJudge, VggJudge, style_rows
 from stylesr.metrics import LPIPS
-from stylesr.models import StyleSRNet
+from stylesr.models import Generator
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.releases import Releases
 from stylesr.speed import PEER, time_ratio
@@ -65,7 +65,8 @@ __all__ = [
 ]
 
 METRICS_FILE = "metrics.json"
-RUNS, THREADS, SPEED_SIZE = 7, 2, 256
+RUNS, THREADS = 7, 2
+SPEED_SIZE, SPEED_SCALE = 256, 4
 
 SPEED = "speed"
 PROTOCOL = {  # in words, for each task
@@ -147,7 +148,7 @@ def measure(name: str, inputs: Inputs, releases: Releases | None = None) -> Repo
         InputError: a folder without pictures, or a painting that is missing.
         ModelError: the model or a network that measures cannot be loaded.
     """
-    net = StyleSRNet.from_pretrained(name)
+    net = Generator.from_pretrained(name)
     pipe = StyleSRPipeline.from_pretrained(name)
     rows: list[Row] = []
     if not net.paints and inputs.benchmarks:
@@ -158,7 +159,7 @@ def measure(name: str, inputs: Inputs, releases: Releases | None = None) -> Repo
         work = likeness.load_work(Path(inputs.paintings), releases, locate(name).resolve().name)
         photos = find_pictures(inputs.photos)
         rows += style_rows(pipe, work, photos, _judges(inputs), releases.held_out.name)
-    if inputs.speed:
+    if inputs.speed and SPEED_SCALE in net.scales:
         pipe.set_progress_bar_config(disable=True)
         rows.append(_speed_row(pipe))
     return Report(
@@ -268,4 +269,4 @@ def _judges(inputs: Inputs) -> list[Judge]:
 def _speed_row(pipe: StyleSRPipeline) -> Row:
     style = next(iter(pipe.styles), pipe.base_name)
     ratio = time_ratio(pipe, style, size=SPEED_SIZE, runs=RUNS, threads=THREADS)
-    return {"task": SPEED, "scale": 4, "peer": PEER, "time_ratio": round(ratio, 3)}
+    return {"task": SPEED, "scale": SPEED_SCALE, "peer": PEER, "time_ratio": round(ratio, 3)}

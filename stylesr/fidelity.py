@@ -124,8 +124,8 @@ class Peer:
 # -- pictures -----------------------------------------------------------------------------------
 
 
-def hr_picture(path: str | Path) -> Picture:
-    """Read an HR picture: opaque, of 8 bits, its sides cut to multiples of 4.
+def hr_picture(path: str | Path, multiple: int = CUT) -> Picture:
+    """Read an HR picture: opaque, of 8 bits, its sides cut to multiples of 4 or another number.
 
     Raises:
         ImageError: it cannot be read.
@@ -134,7 +134,7 @@ def hr_picture(path: str | Path) -> Picture:
     picture = decode(path)
     if min(picture.height, picture.width) < 48:
         raise InputError(f"{path} is {picture.width}×{picture.height}; 48×48 is the least")
-    height, width = (side // CUT * CUT for side in (picture.height, picture.width))
+    height, width = (side // multiple * multiple for side in (picture.height, picture.width))
     pixels = _eight_bits(picture.pixels[:, :height, :width])
     return Picture(pixels.contiguous(), gray=picture.gray)
 
@@ -184,6 +184,8 @@ def fidelity_rows(
 ) -> list[Row]:
     """All figures of a photo model: the pipeline's first style, or its base where it has none.
 
+    At ×2 and ×4, or that of the two which a network of one factor offers.
+
     Args:
         benchmarks: folder with Set5, Set14, BSD100, Urban100, or some of these. On BSD100 ×4 the
             model is also measured on degraded pictures, and a model with a base at strengths
@@ -196,13 +198,14 @@ def fidelity_rows(
     folders = [parent / name for name in BENCHMARKS if (parent / name).is_dir()]
     if not folders:
         raise InputError(f"{parent} has none of the folders {', '.join(BENCHMARKS)}")
+    scales = [scale for scale in SCALES if scale in pipe.photo.scales]
     rows = [
         super_resolution_row(pipe, folder, scale, lpips, peer)
         for folder in folders
-        for scale in SCALES
+        for scale in scales
     ]
     main = parent / MAIN_BENCHMARK
-    if main in folders:
+    if main in folders and BLIND_SCALE in scales:
         rows.append(super_resolution_row(pipe, main, BLIND_SCALE, lpips, peer, blind=True))
         if pipe.styles:
             rows += interpolation_rows(pipe, main, lpips)

@@ -10,14 +10,22 @@ import torch
 
 from stylesr.errors import InputError, ModelError
 from stylesr.hub import bundled_names
+from stylesr.models.base import Generator
 from stylesr.models.stylesr_net import StyleSRNet
 
-__all__ = ["INDEX_FILE", "check_bases", "check_name", "load_models", "save_models"]
+__all__ = [
+    "INDEX_FILE",
+    "check_bases",
+    "check_enlarger",
+    "check_name",
+    "load_models",
+    "save_models",
+]
 
 INDEX_FILE = "model_index.json"
 
-Load: TypeAlias = Callable[..., StyleSRNet]
-Named: TypeAlias = tuple[str, dict[str, StyleSRNet]]
+Load: TypeAlias = Callable[..., Generator]
+Named: TypeAlias = tuple[str, dict[str, Generator]]
 
 
 def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Named:
@@ -26,10 +34,11 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
     Args:
         sources: bundled names, local folders or Hub ids; or one folder of `save_models`.
         revision: of the named models; their base has its own.
-        load: `StyleSRNet.from_pretrained`, with options.
+        load: `Generator.from_pretrained`, with options.
 
     Returns:
-        The base's name, and all networks by name in the order given.
+        The base's name, and all networks by name in the order given. Where there is no StyleSRNet,
+        the first network is the base.
 
     Raises:
         InputError: no source, or two of the same name.
@@ -37,7 +46,7 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
     """
     if len(sources) == 1 and _is_saved_folder(sources[0]):
         return _load_saved(Path(sources[0]), load)
-    nets: dict[str, StyleSRNet] = {}
+    nets: dict[str, Generator] = {}
     for source in sources:
         name = os.path.basename(os.path.abspath(source))
         if name in nets:
@@ -45,14 +54,17 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
         nets[name] = load(source, revision=revision)
     if not nets:
         raise InputError("name at least one model, for example 'photo'")
-    bases = [name for name, net in nets.items() if net.base is None]
+    blending = {name: net for name, net in nets.items() if isinstance(net, StyleSRNet)}
+    bases = [name for name, net in blending.items() if net.base is None]
     if len(bases) > 1:
         raise ModelError(f"a pipeline has one base, but {' and '.join(bases)} are bases")
-    return (bases[0], nets) if bases else _with_base(nets, load)
+    if not blending:
+        return next(iter(nets)), nets
+    return (bases[0], nets) if bases else _with_base(nets, blending, load)
 
 
-def _with_base(nets: dict[str, StyleSRNet], load: Load) -> Named:
-    style, net = next(iter(nets.items()))
+def _with_base(nets: dict[str, Generator], styles: dict[str, StyleSRNet], load: Load) -> Named:
+    style, net = next(iter(styles.items()))
     assert net.base is not None
     name = os.path.basename(os.path.abspath(net.base))
     if name in nets:
@@ -66,7 +78,7 @@ def _with_base(nets: dict[str, StyleSRNet], load: Load) -> Named:
         ) from error
 
 
-def save_models(folder: Path, base_name: str, nets: Mapping[str, StyleSRNet]) -> None:
+def save_models(folder: Path, base_name: str, nets: Mapping[str, Generator]) -> None:
     """Write a subfolder for each model and an index.
 
     Raises:
@@ -77,8 +89,8 @@ def save_models(folder: Path, base_name: str, nets: Mapping[str, StyleSRNet]) ->
             raise ModelError(f"{name!r} was converted to {net.dtype}; save before converting")
     for name, net in nets.items():
         net.save_pretrained(folder / name)
-    styles = [name for name in nets if name != base_name]
-    index = {"_class_name": "StyleSRPipeline", "base": base_name, "styles": styles}
+    others = [name for name in nets if name != base_name]
+    index = {"_class_name": "StyleSRPipeline", "base": base_name, "styles": others}
     (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
@@ -104,9 +116,17 @@ def check_name(name: str) -> None:
         raise InputError(f"a model's name must do as a folder's name, got {name!r}")
 
 
-def check_bases(base_name: str, photo: StyleSRNet, styles: Mapping[str, StyleSRNet]) -> None:
+def check_enlarger(name: str, net: Generator) -> None:
+    """Raise ModelError unless the network only enlarges and its tiles agree."""
+    if net.paints or net.receptive_field(net.scales[-1]) is None:
+        raise ModelError(
+            f"{name!r} is a {type(net).__name__}, which does not run in tiles; call it by itself"
+        )
+
+
+def check_bases(base_name: str, photo: Generator, styles: Mapping[str, StyleSRNet]) -> None:
     """Raise ModelError unless `photo` is a base and all styles were trained from it."""
-    if photo.base is not None:
+    if isinstance(photo, StyleSRNet) and photo.base is not None:
         raise ModelError(f"{base_name!r} is no base but a style trained from {photo.base!r}")
     found = photo.fingerprint()
     for name, net in styles.items():

@@ -1,12 +1,13 @@
 """A picture's way through the networks: which run at which sizes, and how one of them runs.
 
-Networks enlarge by 1, 2 or 4. Any factor up to 8 is made of these: the smallest one that reaches
+StyleSRNet enlarges by 1, 2 or 4. Any factor up to 8 is made of these: the smallest one that reaches
 the wanted size, antialiased reduction to it, and above ×4 one more ×2 by `photo`. With a brush the
-style paints a smaller picture and `photo` enlarges the rest.
+style paints a smaller picture and `photo` enlarges the rest. Networks of other factors run as often
+as it takes.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from stylesr import tiling
 from stylesr.errors import InputError
+from stylesr.models.base import Generator as Net
 from stylesr.models.stylesr_net import TRUNK, StyleSRNet
 
 __all__ = [
@@ -81,42 +83,57 @@ def default_brush(target: Size) -> int:
     return next((b for b in BRUSHES if longest <= FINE_SIDE * b), BRUSHES[-1])
 
 
-def photo_passes(size: Size, target: Size) -> tuple[Pass, ...]:
-    """Passes that enlarge by `photo`; none for a reduction, which is antialiased resizing."""
-    if _native(size, target) == 1 and size != target:
+def photo_passes(
+    size: Size,
+    target: Size,
+    scales: Sequence[int] = StyleSRNet.scales,
+    network: Network = "photo",
+) -> tuple[Pass, ...]:
+    """Passes of one network that enlarges; none for a reduction, which is antialiased resizing.
+
+    Nor are there any for the same size where 1 is not among the network's factors.
+    """
+    if _needed(size, target) <= 1 and (size != target or 1 not in scales):
         return ()
-    return _enlarging("photo", size, target)
+    passes = [_first(network, size, target, scales)]
+    while _needed(passes[-1].result, target) > 1:
+        passes.append(_first(network, passes[-1].result, target, scales))
+    return tuple(passes)
 
 
 def style_passes(size: Size, target: Size, brush: int, border: int = BORDER) -> tuple[Pass, ...]:
     """Passes that paint at `target` divided by `brush` and enlarge the rest by `photo`."""
     painted = (math.ceil(target[0] / brush), math.ceil(target[1] / brush))
-    passes = _enlarging("style", size, painted, border)
-    return passes if brush == 1 else (*passes, Pass("photo", painted, brush))
+    first = _first("style", size, painted, StyleSRNet.scales, border)
+    passes = [first]
+    if _needed(first.result, painted) > 1:
+        passes.append(Pass("photo", first.result, 2))
+    if brush > 1:
+        passes.append(Pass("photo", painted, brush))
+    return tuple(passes)
 
 
-def _enlarging(network: Network, size: Size, target: Size, border: int = 0) -> tuple[Pass, ...]:
-    factor = _native(size, target)
-    first = Pass(network, target if factor == 1 else size, factor, border)
-    if first.result[0] >= target[0] and first.result[1] >= target[1]:
-        return (first,)
-    return first, Pass("photo", first.result, 2)
+def _first(
+    network: Network, size: Size, target: Size, scales: Sequence[int], border: int = 0
+) -> Pass:
+    """By the smallest factor that reaches `target`, or by the largest one."""
+    factor = next((n for n in scales if n >= _needed(size, target)), scales[-1])
+    return Pass(network, target if factor == 1 else size, factor, border)
 
 
-def _native(size: Size, target: Size) -> int:
-    """The smallest native factor that reaches `target`, or the largest one."""
-    needed = max(target[0] / size[0], target[1] / size[1])
-    return next((n for n in StyleSRNet.scales if n >= needed), StyleSRNet.scales[-1])
+def _needed(size: Size, target: Size) -> float:
+    """The factor that reaches `target`."""
+    return max(target[0] / size[0], target[1] / size[1])
 
 
-def count_tiles(step: Pass, tile_size: int | None) -> int:
+def count_tiles(net: Net, step: Pass, tile_size: int | None) -> int:
     """How many tiles `run_pass` will compute."""
-    padded = _padded_size(step)
+    padded = _padded_size(net, step)
     return len(tiling.plan(*padded, tile_size=_tile_size(step.source, step.factor, tile_size)))
 
 
 def run_pass(
-    net: StyleSRNet, pixels: Tensor, step: Pass, *, seed: int, tile_size: int | None
+    net: Net, pixels: Tensor, step: Pass, *, seed: int, tile_size: int | None
 ) -> Generator[tuple[int, int], None, Tensor]:
     """Pad, enlarge in tiles, crop and clamp.
 
@@ -124,7 +141,7 @@ def run_pass(
         net: computes on its own device and in its own dtype.
         pixels: (1, 3, H, W) float32, RGB in [0, 1], of the pass's source size, on any device.
         step: gives the factor and the border.
-        seed: of the noise.
+        seed: of a StyleSRNet's noise.
         tile_size: in output pixels, a multiple of 4; None takes 1120, and one tile for a result
             of up to 1536².
 
@@ -139,17 +156,20 @@ def run_pass(
     @torch.inference_mode()
     def enlarge(window: Tensor, top: int, left: int) -> Tensor:
         window = window.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
-        return net(window, factor, seed=seed, origin=(top, left)).float().to(pixels.device)
+        place = {"seed": seed, "origin": (top, left)} if isinstance(net, StyleSRNet) else {}
+        return net(window, factor, **place).float().to(pixels.device)
 
     factor, before = step.factor, _border(step)
+    overlap = net.receptive_field(factor)
+    assert overlap is not None, "a pipeline takes no other networks"
     height, width = step.source
-    padded = _padded_size(step)
+    padded = _padded_size(net, step)
     output = yield from tiling.run(
         enlarge,
         _pad(pixels, padded, before),
         factor=factor,
         tile_size=_tile_size((height, width), factor, tile_size),
-        overlap=net.receptive_field(factor),
+        overlap=overlap,
         multiple=net.multiple_of(factor),
     )
     start = before * factor
@@ -162,9 +182,9 @@ def _border(step: Pass) -> int:
     return step.border * TRUNK // step.factor
 
 
-def _padded_size(step: Pass) -> Size:
+def _padded_size(net: Net, step: Pass) -> Size:
     """With the border on each side, up to what the network takes."""
-    multiple, least = TRUNK // step.factor, StyleSRNet.min_size
+    multiple, least = net.multiple_of(step.factor), net.min_size
     sides = (max(n + 2 * _border(step), least) for n in step.source)
     height, width = (-(-side // multiple) * multiple for side in sides)
     return height, width

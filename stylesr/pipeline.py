@@ -21,7 +21,8 @@ from stylesr.blending import check_strength, normalised, weighted_sum
 from stylesr.colors import keep_photo_colors, palette_only
 from stylesr.errors import InputError, ModelError
 from stylesr.images import Source, check, decode
-from stylesr.loading import check_bases, check_name, load_models, save_models
+from stylesr.loading import check_bases, check_enlarger, check_name, load_models, save_models
+from stylesr.models.base import Generator as Net
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import TRUNK, StyleSRNet
 from stylesr.passes import (
@@ -110,38 +111,46 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         styles: networks trained from it, by name; the first one is the default.
         base_name: the base's name, under which it can be asked for and is saved.
         max_output_pixels: larger results are refused before work starts.
+        enlargers: other networks that enlarge and can be asked for by name, such as an `SRCNN`;
+            the base can be one too, and then there are no styles.
 
     Raises:
-        InputError: a name that cannot be a folder's name, or a style with the base's name.
-        ModelError: a style was trained from another base.
+        InputError: a name that cannot be a folder's name, or two of the same.
+        ModelError: a style was trained from another base, or an enlarger paints or reads the
+            whole picture.
     """
 
     def __init__(
         self,
-        photo: StyleSRNet,
+        photo: Net,
         styles: Mapping[str, StyleSRNet] | None = None,
         base_name: str = "photo",
         max_output_pixels: int = MAX_OUTPUT_PIXELS,
+        enlargers: Mapping[str, Net] | None = None,
     ) -> None:
         super().__init__()
-        self._nets = {base_name: photo}
-        for name, net in (styles or {}).items():
+        self._nets: dict[str, Net] = {base_name: photo}
+        for name, net in (*(styles or {}).items(), *(enlargers or {}).items()):
             if name in self._nets:
                 raise InputError(f"a style cannot have the base's name, {name!r}")
             self._nets[name] = net
+        for name, net in {base_name: photo, **(enlargers or {})}.items():
+            if not isinstance(photo, StyleSRNet) or name != base_name:
+                check_enlarger(name, net)
         for name, net in self._nets.items():
             check_name(name)
             net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         check_bases(base_name, photo, styles or {})
         self.base_name = base_name
         self.max_output_pixels = max_output_pixels
+        self.enlargers = list(enlargers or {})
         self._blends: dict[object, StyleSRNet] = {}
         self.register_modules(photo=photo)  # diffusers knows the base; `to` moves the styles along
 
     @property
     def styles(self) -> list[str]:
-        """Names of the loaded styles, the default first; the base is not among them."""
-        return [name for name in self._nets if name != self.base_name]
+        """Names of the loaded styles, the default first; what only enlarges is not among them."""
+        return [name for name in self._nets if name not in (self.base_name, *self.enlargers)]
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -189,7 +198,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         given = pretrained_model_name_or_path
         sources = [given] if isinstance(given, str | Path) else given
         load = partial(
-            StyleSRNet.from_pretrained,
+            Net.from_pretrained,
             map_location=map_location,
             cache_dir=cache_dir,
             force_download=force_download,
@@ -198,7 +207,9 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         )
         base_name, nets = load_models([str(s) for s in sources], revision, load)
         photo = nets.pop(base_name)
-        return cls(photo, nets, base_name=base_name, max_output_pixels=max_output_pixels)
+        styles = {name: net for name, net in nets.items() if isinstance(net, StyleSRNet)}
+        enlargers = {name: net for name, net in nets.items() if name not in styles}
+        return cls(photo, styles, base_name, max_output_pixels, enlargers)
 
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Write a folder with a subfolder for each model, for `from_pretrained`.
@@ -236,8 +247,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         Args:
             image: a path, the bytes of a file, a PIL image, an array, a `Picture`, or a list.
             style: a loaded style's name, a mix such as `{"dots": 0.7, "waves": 0.3}`, or None for
-                the first loaded style (plain enlargement where there is none). The base's name
-                asks for plain enlargement.
+                the first loaded style (plain enlargement where there is none). The name of the
+                base or of an enlarger asks for plain enlargement by it.
             scale: any factor above 0 and up to 8. The result is H·scale × W·scale pixels, each
                 rounded half up.
             strength: 0 for `photo`, 1 for the style, up to 1.5 for more of it.
@@ -339,15 +350,22 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 f"scale {scale} makes {size[1]}×{size[0]} pixels {target[1]}×{target[0]}, more "
                 f"than the {self.max_output_pixels:,} allowed; take a smaller scale or picture"
             )
-        unpainted = photo_passes(size, target)
+        unpainted = photo_passes(size, target, self.photo.scales)
         paints = any(self._nets[name].paints for name, _ in weights)
         if weights == ((self.base_name, 1.0),):  # nothing is painted
             brush, color, passes = 1, "style", unpainted
+        elif weights[0][0] in self.enlargers:
+            scales = self._nets[weights[0][0]].scales
+            brush, color, passes = 1, "style", photo_passes(size, target, scales, "style")
         else:
             brush = brush or (default_brush(target) if paints else 1)
             passes = style_passes(size, target, brush, BORDER if paints else 0)
         extra = () if color == "style" else unpainted
-        tiles = sum(count_tiles(step, tile_size) for step in (*passes, *extra))
+        painter = self._nets[weights[0][0]]
+        tiles = sum(
+            count_tiles(self.photo if step.network == "photo" else painter, step, tile_size)
+            for step in (*passes, *extra)
+        )
         return Plan(*target, tiles, brush, color, seed, tile_size, paints, weights, passes, extra)
 
     def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
@@ -360,6 +378,10 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         for name in mix:
             if name not in self._nets:
                 raise InputError(f"style {name!r} is not loaded, only {', '.join(self._nets)}")
+            if name in self.enlargers and len(mix) > 1:
+                raise InputError(f"{name!r} only enlarges: ask for it alone, not in a mix")
+        if set(mix) <= set(self.enlargers):
+            return tuple((name, 1.0) for name in normalised(mix))
         shares = {name: strength * share for name, share in normalised(mix).items()}
         weights = sorted((k, w) for k, w in shares.items() if w != 0 and k != self.base_name)
         if not weights:
@@ -367,14 +389,15 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         rest = shares.get(self.base_name, 0) + (1 - strength)
         return (*weights, (self.base_name, rest)) if rest != 0 else tuple(weights)
 
-    def _network(self, weights: tuple[tuple[str, float], ...]) -> StyleSRNet:
+    def _network(self, weights: tuple[tuple[str, float], ...]) -> Net:
         """The weighted sum of loaded networks; the last few are kept."""
         if len(weights) == 1 and weights[0][1] == 1:
             return self._nets[weights[0][0]]
         key = (weights, self.photo.device, self.photo.dtype)
         net = self._blends.pop(key, None)
         if net is None:
-            net = weighted_sum({self._nets[name]: weight for name, weight in weights})
+            styles = cast(dict[str, StyleSRNet], self._nets)
+            net = weighted_sum({styles[name]: weight for name, weight in weights})
         self._blends[key] = net
         while len(self._blends) > CACHED_BLENDS:
             self._blends.pop(next(iter(self._blends)))

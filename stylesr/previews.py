@@ -3,6 +3,7 @@
 Both show held-out photos, reduced and enlarged again through the pipeline that users call.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -31,7 +32,7 @@ MAX_BYTES = 250_000
 
 
 def draw(pipe: StyleSRPipeline, photos: Sequence[Path]) -> Image.Image:
-    """The card's picture: a row a photo, reduced by 4 and enlarged again.
+    """The card's picture: a row a photo, reduced by the largest factor and enlarged again.
 
     For a model with a base: bicubic, half strength, full strength. For a base: bicubic, the
     model, the original. What paints shows the photos whole, other models pieces at full size.
@@ -39,7 +40,7 @@ def draw(pipe: StyleSRPipeline, photos: Sequence[Path]) -> Image.Image:
     paints = bool(pipe.styles) and pipe.plan(CELL).paints
     rows = []
     for path in photos:
-        cells = _columns(pipe, hr_picture(path))
+        cells = _columns(pipe, hr_picture(path, math.lcm(4, pipe.photo.scales[-1])))
         if paints:
             cells = [ImageOps.fit(cell, CELL, Image.Resampling.LANCZOS) for cell in cells]
         rows.append([_middle(cell, CELL) for cell in cells])
@@ -121,9 +122,11 @@ def encode(image: Image.Image, max_bytes: int = MAX_BYTES) -> bytes:
 
 def _titles(pipe: StyleSRPipeline) -> list[str]:
     """What `_columns` holds."""
+    scale = pipe.photo.scales[-1]
     if not pipe.styles:
-        return ["4x bicubic", f"4x {pipe.base_name}", "original"]
-    return ["4x bicubic", *(_title(pipe.styles[0], 4, strength) for strength in (0.5, 1.0))]
+        return [f"{scale}x bicubic", f"{scale}x {pipe.base_name}", "original"]
+    titles = (_title(pipe.styles[0], scale, strength) for strength in (0.5, 1.0))
+    return [f"{scale}x bicubic", *titles]
 
 
 def _title(style: str, scale: int, strength: float) -> str:
@@ -133,12 +136,13 @@ def _title(style: str, scale: int, strength: float) -> str:
 
 def _columns(pipe: StyleSRPipeline, hr: Picture) -> list[Image.Image]:
     """Three pictures of the original's size, in the order of `_titles`."""
-    lr = low_resolution(hr, 4)
+    scale = pipe.photo.scales[-1]
+    lr = low_resolution(hr, scale)
     if pipe.styles:
-        results = [enlarge(pipe, lr, pipe.styles[0], 4, strength) for strength in (0.5, 1.0)]
+        results = [enlarge(pipe, lr, pipe.styles[0], scale, strength) for strength in (0.5, 1.0)]
     else:
-        results = [enlarge(pipe, lr, pipe.base_name, 4), hr.pixels]
-    return [_to_rgb(pixels) for pixels in (bicubic(lr, 4), *results)]
+        results = [enlarge(pipe, lr, pipe.base_name, scale), hr.pixels]
+    return [_to_rgb(pixels) for pixels in (bicubic(lr, scale), *results)]
 
 
 def _piece(hr: Picture) -> Picture:

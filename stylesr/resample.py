@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stylesr.errors import InputError
 
-__all__ = ["downscale", "resize"]
+__all__ = ["downscale", "reach", "resize"]
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -50,6 +50,16 @@ def downscale(image: Tensor, factor: int) -> Tensor:
     if height % factor or width % factor:
         raise InputError(f"{height}×{width} cannot be divided by {factor}; crop it first")
     return resize(image, (height // factor, width // factor))
+
+
+def reach(scale: int, radius: int = 0) -> int:
+    """How far enlargement looks: input pixels on each side beyond the one that a result lies in.
+
+    Args:
+        scale: the whole factor by which `resize` enlarges.
+        radius: of a filter that follows, in pixels of the enlarged picture.
+    """
+    return (2 * radius - 1 + scale) // (2 * scale) + 2
 
 
 def _resize_axis(image: Tensor, axis: int, length: int) -> Tensor:

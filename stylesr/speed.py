@@ -10,13 +10,20 @@ from statistics import median
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from stylesr.models import CompactNet
+from stylesr.models import CompactNet, Generator
 from stylesr.picture import to_levels
 from stylesr.pipeline import StyleSRPipeline
 
-__all__ = ["PEER", "median_seconds", "random_picture", "run_network", "time_ratio"]
+__all__ = [
+    "PEER",
+    "median_seconds",
+    "multiply_adds",
+    "random_picture",
+    "run_network",
+    "time_ratio",
+]
 
 PEER = "a compact network of 64 channels and 32 convolutions (the shape of realesr-general-x4v3)"
 
@@ -78,6 +85,32 @@ def run_network(network: Callable[[Tensor], Tensor], picture: Image.Image) -> Im
     x = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
     result = network(x.contiguous(memory_format=torch.channels_last))
     return Image.fromarray(to_levels(result[0]).byte().permute(1, 2, 0).contiguous().numpy())
+
+
+def multiply_adds(net: Generator, scale: int, output: tuple[int, int] = (720, 1280)) -> int:
+    """Multiplications with addition in all convolutions, for one picture of this output size.
+
+    Counted on a small picture, since they grow with its area.
+
+    Args:
+        net: any network; its convolutions are what it costs.
+        scale: one of its factors.
+        output: height and width of the result in pixels.
+    """
+    side, counts = 24, []
+
+    def count(conv: nn.Module, _: object, result: Tensor) -> None:
+        assert isinstance(conv, nn.Conv2d)
+        counts.append(result.numel() * conv.weight[0].numel())
+
+    convolutions = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [layer.register_forward_hook(count) for layer in convolutions]
+    try:  # with gradients: without, StyleSRNet works in strips that overlap
+        net(torch.zeros(1, 3, side, side, device=net.device, dtype=net.dtype), scale)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return round(sum(counts) / (side * scale) ** 2 * output[0] * output[1])
 
 
 def _seconds(job: Callable[[], object]) -> float:

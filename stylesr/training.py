@@ -27,7 +27,7 @@ from tqdm import tqdm
 from stylesr.data.datasets import find_pictures, load_rgb
 from stylesr.errors import InputError, ModelError, StyleSRError
 from stylesr.hub import bundled_names
-from stylesr.models import StyleSRNet
+from stylesr.models import Generator, StyleSRNet
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.previews import draw
 
@@ -357,7 +357,7 @@ def preview_photos(folder: str, count: int, out: Path) -> list[Path]:
 
 
 def preview(
-    out: Path, step: int, base: StyleSRNet, styles: Mapping[str, StyleSRNet], photos: Sequence[Path]
+    out: Path, step: int, base: Generator, styles: Mapping[str, StyleSRNet], photos: Sequence[Path]
 ) -> Path:
     """Draw what the averaged weights do to photos, through the pipeline that users call."""
     path = out / "previews" / f"step-{step:07d}.png"

@@ -11,6 +11,7 @@ from stylesr import cards, evaluation, releases
 from stylesr.errors import InputError, ModelError
 from stylesr.evaluation import Report, Row
 from stylesr.hub import bundled_folder, bundled_names
+from stylesr.models import ESPCN
 from tests import tiny
 
 RELEASES = """
@@ -36,6 +37,11 @@ watts = 20
 
 [models.vivid]
 description = "Restores."
+data = ["mine"]
+preview = ["one"]
+
+[models.espcn]
+description = "Sharpens."
 data = ["mine"]
 preview = ["one"]
 
@@ -68,6 +74,15 @@ def photo(tmp_path: Path) -> Path:
     rows = [fidelity("Set5", 2, 36.91234), fidelity("Set5", 4, 31.61234), speed()]
     evaluation.write(tmp_path / "photo", report(rows))
     return tmp_path / "photo"
+
+
+@pytest.fixture
+def espcn(tmp_path: Path) -> Path:
+    """A network of one factor that is no StyleSRNet."""
+    ESPCN(4, scale=2).save_pretrained(tmp_path / "espcn")
+    evaluation.write(tmp_path / "espcn", report([fidelity("Set5", 2, 35.5)]))
+    (tmp_path / "espcn" / "preview.webp").write_bytes(b"a picture")
+    return tmp_path / "espcn"
 
 
 @pytest.fixture
@@ -206,6 +221,18 @@ def test_a_photo_models_page(photo: Path, words: releases.Releases) -> None:
     assert "preview.webp" not in page  # there is none
 
 
+def test_the_page_of_another_network(espcn: Path, words: releases.Releases) -> None:
+    page = cards.render(espcn, words)
+    assert "# espcn\n\nSharpens.\n" in page
+    assert "![Pieces of photos enlarged twice: bicubic, espcn, the original](preview.webp)" in page
+    assert 'pipe("photo.jpg", scale=2)' in page and "--style espcn --scale 2" in page
+    assert "The network itself enlarges by 2;" in page
+    assert "The network is the package's `ESPCN`, 123,456 parameters." in page
+    assert "super_resolution.py` at ×2 on crops" in page
+    assert "| Set5 ×2 | 35.50 | 28.42 |\n" in page
+    assert "StyleSRNet" not in page and "strength" not in page and "At ×1" not in page
+
+
 def test_lpips_has_columns_where_it_was_measured(photo: Path, words: releases.Releases) -> None:
     rows = [fidelity("Set5", 4, 31.6, lpips=0.1234, bicubic_lpips=0.4321)]
     evaluation.write(photo, report(rows))
@@ -299,9 +326,9 @@ def test_a_styles_page(dots: Path, words: releases.Releases) -> None:
 
 
 def test_markdown_has_no_gaps_and_no_loose_ends(
-    photo: Path, vivid: Path, dots: Path, words: releases.Releases
+    photo: Path, espcn: Path, vivid: Path, dots: Path, words: releases.Releases
 ) -> None:
-    for folder in (photo, vivid, dots):
+    for folder in (photo, espcn, vivid, dots):
         page = cards.render(folder, words)
         assert "\n\n\n" not in page and "{" not in page.replace('{"dots": 0.6, "another": 0.4}', "")
         assert page.endswith("\n") and not page.endswith("\n\n")

@@ -18,7 +18,7 @@ from stylesr.errors import ModelError
 from stylesr.fidelity import hr_picture, low_resolution
 from stylesr.likeness import SqueezeJudge
 from stylesr.metrics import psnr_y
-from stylesr.models import RLFN, CompactNet, MicroAST, TransformerNet
+from stylesr.models import RLFN, SPAN, CompactNet, MicroAST, RRDBNet, TransformerNet
 
 State = dict[str, Tensor]
 PARTS = ("content_encoder", "style_encoder", "modulator", "decoder")
@@ -79,6 +79,74 @@ def rlfn(w: Weights, x: Tensor, channels: int, blocks: int, inner: int, scale: i
         y = y * torch.sigmoid(w.conv(c3 + cf, f"{name}.esa.conv4", channels, 1))
     y = w.conv(y, "conv_2", channels, 3, padding=1) + first
     return F.pixel_shuffle(w.conv(y, "upsampler.0", 3 * scale**2, 3, padding=1), scale) / 255
+
+
+def rrdb(w: Weights, x: Tensor, channels: int, blocks: int, growth: int, scale: int) -> Tensor:
+    """By the names of BasicSR and Real-ESRGAN."""
+
+    def conv(y: Tensor, name: str, out: int = channels) -> Tensor:
+        return w.conv(y, name, out, 3, padding=1)
+
+    first = y = conv(F.pixel_unshuffle(x, 4 // scale), "conv_first")
+    for b in range(blocks):
+        outer = y
+        for d in "123":
+            maps = [y]
+            for c in "1234":
+                dense = conv(torch.cat(maps, 1), f"body.{b}.rdb{d}.conv{c}", growth)
+                maps.append(torch.where(dense > 0, dense, dense / 5))
+            y = y + conv(torch.cat(maps, 1), f"body.{b}.rdb{d}.conv5") / 5
+        y = outer + y / 5
+    y = first + conv(y, "conv_body")
+    for name in ("conv_up1", "conv_up2"):
+        y = y.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        y = F.leaky_relu(conv(y, name), 0.2)
+    return conv(F.leaky_relu(conv(y, "conv_hr"), 0.2), "conv_last", 3)
+
+
+def in_bsrgan(name: str) -> str:
+    """Its name of one of BasicSR's weights."""
+    block = name.replace("body.", "RRDB_trunk.").replace("rdb", "RDB")
+    others = {"conv_body": "trunk_conv", "conv_hr": "HRconv"}
+    others |= {"conv_up1": "upconv1", "conv_up2": "upconv2"}
+    head, _, kind = name.rpartition(".")
+    return f"{others[head]}.{kind}" if head in others else block
+
+
+def in_first_esrgan(name: str, blocks: int) -> str:
+    """Its name of one of BasicSR's weights."""
+    head, _, kind = name.rpartition(".")
+    places = {"conv_first": "0", "conv_body": f"1.sub.{blocks}", "conv_up1": "3", "conv_up2": "6"}
+    places |= {"conv_hr": "8", "conv_last": "10"}
+    if head in places:
+        return f"model.{places[head]}.{kind}"
+    return f"model.1.sub.{head[5:].replace('rdb', 'RDB')}.0.{kind}"
+
+
+def span(w: Weights, x: Tensor, channels: int, scale: int) -> Tensor:
+    """As it is trained, with branches."""
+
+    def conv(y: Tensor, name: str) -> Tensor:
+        inner = w.conv(F.pad(y, (1, 1, 1, 1)), f"{name}.conv.0", 2 * y.shape[1], 1)
+        inner = w.conv(inner, f"{name}.conv.1", 2 * channels, 3)
+        inner = w.conv(inner, f"{name}.conv.2", channels, 1)
+        w(f"{name}.eval_conv.weight", channels, y.shape[1], 3, 3)
+        w(f"{name}.eval_conv.bias", channels)
+        return inner + w.conv(y, f"{name}.sk", channels, 1)
+
+    first = y = conv(255 * (x - torch.tensor([0.4488, 0.4371, 0.4040]).view(3, 1, 1)), "conv_1")
+    results = []
+    for b in range(1, 7):
+        before, name = y, f"block_{b}"
+        inner = conv(before, f"{name}.c1_r")
+        inner = inner * inner.sigmoid()
+        deep = conv(inner, f"{name}.c2_r")
+        deep = conv(deep * deep.sigmoid(), f"{name}.c3_r")
+        y = (deep + before) * (1 / (1 + (-deep).exp()) - 0.5)
+        results.append(y)
+    y = torch.cat([first, conv(y, "conv_2"), results[0], inner], 1)
+    y = w.conv(y, "conv_cat", channels, 1)
+    return F.pixel_shuffle(w.conv(y, "upsampler.0", 3 * scale**2, 3, padding=1), scale)
 
 
 def transformer(w: Weights, x: Tensor, channels: int, blocks: int) -> Tensor:
@@ -148,6 +216,9 @@ NETWORKS: dict[str, tuple[type, dict[str, int], Callable[..., Tensor]]] = {
     "compact x3": (CompactNet, {"channels": 4, "convolutions": 1, "scale": 3}, compact),
     "rlfn": (RLFN, {"channels": 6, "blocks": 2, "inner": 3, "scale": 2}, rlfn),
     "rlfn x4": (RLFN, {"channels": 5, "blocks": 1, "inner": 2, "scale": 4}, rlfn),
+    "rrdb": (RRDBNet, {"channels": 6, "blocks": 2, "growth": 3, "scale": 4}, rrdb),
+    "rrdb x2": (RRDBNet, {"channels": 6, "blocks": 1, "growth": 3, "scale": 2}, rrdb),
+    "rrdb x1": (RRDBNet, {"channels": 6, "blocks": 2, "growth": 3, "scale": 1}, rrdb),
     "transformer": (TransformerNet, {"channels": 4, "blocks": 2}, transformer),
     "transformer of 12 blocks": (TransformerNet, {"channels": 4, "blocks": 12}, transformer),
 }
@@ -182,6 +253,37 @@ def test_a_checkpoint_gives_what_upstream_gives(
     assert type(net) is model_class and not net.training
     assert set(sizes.values()) == set(net.config.values())
     torch.testing.assert_close(net(x), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("blocks", [1, 12])
+@pytest.mark.parametrize("style", ["BSRGAN", "ESRGAN"])
+def test_older_names_of_rrdb_load(
+    style: str, blocks: int, saved: Callable[[object], Path], noise: Callable[..., Tensor]
+) -> None:
+    x, w = noise(1, 3, 8, 9), Weights()
+    expected = rrdb(w, x, 6, blocks, 3, 4)
+    older = in_bsrgan if style == "BSRGAN" else lambda name: in_first_esrgan(name, blocks)
+    net = load_checkpoint(saved({older(name): tensor for name, tensor in w.state.items()}))
+    assert net.config == {"channels": 6, "blocks": blocks, "growth": 3, "scale": 4}
+    torch.testing.assert_close(net(x), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_span_is_fused(
+    scale: int, saved: Callable[[object], Path], noise: Callable[..., Tensor]
+) -> None:
+    """Away from the border, where the branches were trained with other zeros than the fused."""
+    x, w = noise(1, 3, 48, 50), Weights()
+    expected = span(w, x, 6, scale)
+    net = load_checkpoint(saved(w.state))
+    assert isinstance(net, SPAN)
+    assert net.config == {"channels": 6, "scale": scale, "centred": True}
+    inside = (..., slice(21 * scale, -21 * scale), slice(21 * scale, -21 * scale))
+    torch.testing.assert_close(net(x)[inside], expected[inside], atol=1e-2, rtol=1e-4)
+    assert expected[inside].abs().mean() > 1
+    plain = load_checkpoint(saved({**w.state, "no_norm": torch.zeros(1)}))
+    mean = torch.tensor([0.4488, 0.4371, 0.4040]).view(3, 1, 1)
+    torch.testing.assert_close(plain(255 * (x - mean)), net(x), atol=1e-2, rtol=1e-4)
 
 
 @pytest.fixture
@@ -305,7 +407,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(
         (
             {"model.0.weight": torch.zeros(4, 3)},
             r"1 tensors \(model\.0\.weight \(4, 3\), …\).*known are CompactNet, RLFN, "
-            r"TransformerNet, MicroAST",
+            r"RRDBNet, SPAN, TransformerNet, MicroAST",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import stylesr
 from stylesr import cli, hub
-from stylesr.models import CompactNet, StyleSRNet
+from stylesr.models import SRCNN, CompactNet, StyleSRNet
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from tests import tiny
@@ -173,7 +173,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     [
         ("squares", r"no model 'squares': bundled are photo, dots, waves"),
         ("dots:x", r"no model 'dots:x'"),
-        ("broken", r"broken holds a Other, not a StyleSRNet"),
+        ("broken", r"broken holds a Other, not a .* or StyleSRNet or"),
     ],
 )
 def test_a_model_that_cannot_be_loaded_is_exit_code_1(
@@ -304,6 +304,20 @@ def test_a_photo_model_with_a_base_is_listed_as_one(
     assert run("models", "--json") == 0
     kinds = {row["name"]: row["kind"] for row in json.loads(capsys.readouterr().out)}
     assert kinds == {"photo": "photo", "dots": "style", "vivid": "photo", "waves": "style"}
+
+
+def test_another_network_is_listed_and_enlarges(
+    cat: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    SRCNN(4, scale=2).save_pretrained(models / "srcnn")
+    assert run("models", "--json") == 0
+    (row,) = (r for r in json.loads(capsys.readouterr().out) if r["name"] == "srcnn")
+    assert (row["kind"], row["scales"]) == ("enlarger", [2])
+    assert run("enhance", cat, cat.with_name("big.png"), "--style", "srcnn", "--scale", 3) == 0
+    with Image.open(cat.with_name("big.png")) as result:
+        assert result.size == (93, 69)
+    assert run("enhance", cat, cat.with_name("mix.png"), "--style", "dots:0.5,srcnn:0.5") == 2
+    assert "'srcnn' only enlarges" in capsys.readouterr().err
 
 
 def test_models_are_listed(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

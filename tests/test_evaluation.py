@@ -16,7 +16,7 @@ from stylesr.errors import InputError, ModelError
 from stylesr.evaluation import Inputs, Report
 from stylesr.hub import bundled_folder, bundled_names
 from stylesr.metrics import psnr_y
-from stylesr.models import CompactNet, StyleSRNet
+from stylesr.models import ESPCN, CompactNet, Generator, StyleSRNet
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.speed import time_ratio
@@ -103,6 +103,15 @@ def test_a_photo_model_is_measured_on_the_benchmarks_that_are_there(
     assert [(r["dataset"], r["scale"]) for r in report.results] == [("Set14", 2), ("Set14", 4)]
     assert list(report.protocol) == ["super-resolution"]
     assert evaluation.measure(str(models / "dots"), Inputs(benchmarks=models)).results == []
+
+
+def test_a_network_of_one_factor_is_measured_at_it(models: Path, photos: Path) -> None:
+    photos.rename(models / "Set5")
+    net = ESPCN(4, scale=2)
+    net.save_pretrained(models / "espcn")
+    report = evaluation.measure(str(models / "espcn"), Inputs(benchmarks=models, speed=True))
+    assert [(r["task"], r["scale"]) for r in report.results] == [("super-resolution", 2)]
+    assert report.weights_sha256 == net.fingerprint()
 
 
 def test_a_photo_model_with_a_base_is_measured_as_one(
@@ -259,7 +268,7 @@ def test_a_metrics_file_of_another_kind_is_refused(tmp_path: Path, text: str) ->
 def test_committed_figures_belong_to_the_weights_beside_them(name: str) -> None:
     found = evaluation.read(bundled_folder() / name)
     assert found is not None, f"run stylesr evaluate {name} … --write"
-    net = StyleSRNet.from_pretrained(bundled_folder() / name)
+    net = Generator.from_pretrained(bundled_folder() / name)
     assert found.weights_sha256 == net.fingerprint()
     assert found.parameters == sum(p.numel() for p in net.parameters())
     assert found.protocol == evaluation._protocol(found.results)
@@ -444,7 +453,7 @@ def test_the_repositorys_releases_tell_of_every_model() -> None:
     assert set(bundled_names()) <= set(words.models)
     for name, release in words.models.items():
         if name in bundled_names():
-            assert StyleSRNet.from_pretrained(name).paints == (release.work is not None)
+            assert Generator.from_pretrained(name).paints == (release.work is not None)
         assert release.data and release.preview and release.description.endswith(".")
 
 

@@ -16,7 +16,7 @@ from stylesr.errors import InputError
 from stylesr.fidelity import Peer
 from stylesr.images import decode
 from stylesr.metrics import LPIPS, psnr_y
-from stylesr.models import Generator
+from stylesr.models import ESPCN, Generator
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.resample import downscale, resize
@@ -225,6 +225,9 @@ def test_all_rows_of_a_photo_model(
     both = [*clean, ("blind super-resolution", 4)]
     for pipe, expected in ((plain, both), (vivid, [*both, *[("interpolation", 4)] * 5])):
         rows = fidelity.fidelity_rows(pipe, folder)
+        assert [(row["task"], row["scale"]) for row in rows] == expected
+    for scale, expected in ((4, both[1:]), (2, clean[:1]), (3, [])):
+        rows = fidelity.fidelity_rows(StyleSRPipeline(ESPCN(4, scale)), folder)
         assert [(row["task"], row["scale"]) for row in rows] == expected
     (folder / "BSD100").rename(folder / "Set14")
     rows = fidelity.fidelity_rows(vivid, folder)

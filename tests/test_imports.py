@@ -26,7 +26,7 @@ LAYERS = [
     {"likeness", "storage"},
     {"evaluation"},
     {"plots", "previews"},
-    {"cards", "training"},
+    {"cards", "comparison", "training"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -13,7 +13,14 @@ from torch.nn import functional as F
 
 from stylesr.errors import ModelError
 from stylesr.losses import perceptual
-from stylesr.losses.adversarial import hinge_discriminator, hinge_generator, jitter, r1_penalty
+from stylesr.losses.adversarial import (
+    GAN_LOSSES,
+    gradient_penalty,
+    hinge_discriminator,
+    hinge_generator,
+    jitter,
+    r1_penalty,
+)
 from stylesr.losses.perceptual import (
     FINGERPRINT,
     DistilledVGG19,
@@ -31,6 +38,7 @@ from stylesr.losses.perceptual import (
     tone_loss,
     total_variation,
 )
+from stylesr.losses.pixel import PIXEL_LOSSES, charbonnier_loss, ssim_loss
 from tests.tiny_features import weights as tiny_weights
 
 Noise = Callable[..., Tensor]
@@ -52,6 +60,84 @@ def test_hinge_by_hand() -> None:
     assert hinge_generator(fake).item() == pytest.approx(1.5)
 
 
+def test_vanilla_is_binary_cross_entropy(noise: Noise) -> None:
+    real, fake = 6 * noise(4, 1, 3, 3) - 3, 6 * noise(4, 1, 3, 3, seed=1) - 3
+    ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
+    cross_entropy = F.binary_cross_entropy_with_logits
+    loss = GAN_LOSSES["vanilla"]
+    expected = cross_entropy(real, ones) + cross_entropy(fake, zeros)
+    assert torch.allclose(loss.discriminator(real, fake), expected)
+    assert torch.allclose(loss.generator(fake), cross_entropy(fake, ones))
+
+
+def test_vanilla_does_not_saturate_nor_overflow() -> None:
+    """Where the discriminator is sure, the generator's gradient is whole: −1 a score."""
+    fake = torch.tensor([-200.0, -100.0], requires_grad=True)
+    loss = GAN_LOSSES["vanilla"].generator(fake)
+    assert loss.item() == pytest.approx(150)
+    loss.backward()
+    assert fake.grad is not None and fake.grad.tolist() == [-0.5, -0.5]
+
+
+def test_least_squares_by_hand() -> None:
+    real, fake = torch.tensor([2.0, 1.0, -1.0]), torch.tensor([-3.0, 0.5])
+    loss = GAN_LOSSES["least-squares"]
+    assert loss.discriminator(real, fake).item() == pytest.approx((5 / 3 + 9.25 / 2) / 2)
+    assert loss.generator(fake).item() == pytest.approx((16 + 0.25) / 4)
+
+
+def test_wasserstein_by_hand() -> None:
+    real, fake = torch.tensor([2.0, 1.0, -1.0]), torch.tensor([-3.0, 0.5])
+    loss = GAN_LOSSES["wasserstein"]
+    assert loss.discriminator(real, fake).item() == pytest.approx(-1.25 - 2 / 3)
+    assert loss.generator(fake).item() == pytest.approx(1.25)
+
+
+def test_relativistic_average_is_cross_entropy_of_differences(noise: Noise) -> None:
+    """By the paper: D(x, y) = σ(C(x) − E C(y))."""
+    real, fake = 6 * noise(5, 1) - 3, 6 * noise(5, 1, seed=1) - 3
+    real_odds, fake_odds = (real - fake.mean()).sigmoid(), (fake - real.mean()).sigmoid()
+    loss = GAN_LOSSES["relativistic"]
+    assert loss.relative
+    expected = -(real_odds.log().mean() + (1 - fake_odds).log().mean()) / 2
+    assert torch.allclose(loss.discriminator(real, fake), expected)
+    expected = -((1 - real_odds).log().mean() + fake_odds.log().mean()) / 2
+    assert torch.allclose(loss.generator(fake, real), expected)
+
+
+@pytest.mark.parametrize("name", GAN_LOSSES)
+def test_both_sides_pull_apart(name: str, noise: Noise) -> None:
+    """The discriminator lowers its loss by real scores that rise; the generator by fake ones."""
+    loss = GAN_LOSSES[name]
+    real, fake = (noise(6, 1, seed=s).requires_grad_() for s in (0, 1))
+    gradient = torch.autograd.grad(loss.discriminator(real, fake), (real, fake))
+    assert gradient[0].sum() < 0 < gradient[1].sum()
+    scores = (fake, real.detach()) if loss.relative else (fake,)
+    assert torch.autograd.grad(loss.generator(*scores), fake)[0].sum() < 0
+
+
+def test_gradient_penalty_by_hand() -> None:
+    """Scores Σ w·x² / 2, two for each picture, have the gradient w·x between real and fake."""
+
+    class Critic(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (self.w * x.square()).sum((1, 2, 3)).view(-1, 1).repeat(1, 2) / 2
+
+    critic = Critic()
+    real = torch.tensor([[4.0, 0.0], [1.0, 3.0]]).view(2, 1, 1, 2)
+    fake = torch.tensor([[0.0, 2.0], [3.0, 1.0]]).view(2, 1, 1, 2)
+    penalty = gradient_penalty(critic, real, fake, torch.tensor([0.75, 0.5]))
+    # between: (3, 0.5) and (2, 2); the gradients (3, 1) and (2, 4)
+    expected = ((10**0.5 - 1) ** 2 + (20**0.5 - 1) ** 2) / 2
+    assert penalty.item() == pytest.approx(expected)
+    penalty.backward()
+    assert critic.w.grad is not None and critic.w.grad.abs().min() > 0
+
+
 def test_r1_by_hand() -> None:
     """Scores w·x² have the gradient 2·w·x; the penalty's own gradient reaches w."""
     real = torch.tensor([[3.0, 1.0], [0.5, 2.0]]).view(2, 1, 1, 2).requires_grad_()
@@ -70,6 +156,40 @@ def test_r1_of_patches_does_not_grow_with_the_picture() -> None:
 
     assert penalty(8).item() == pytest.approx(48 * (2 / 16) ** 2 / 2)  # 48 values in a patch
     assert penalty(32).item() == pytest.approx(penalty(8).item())
+
+
+# -- pixels -------------------------------------------------------------------------------------
+
+
+def test_charbonnier_by_hand() -> None:
+    a, b = torch.tensor([0.3, 0.5, 0.0]), torch.tensor([0.0, 0.5, 0.4])
+    expected = ((0.09 + 1e-6) ** 0.5 + 1e-3 + (0.16 + 1e-6) ** 0.5) / 3
+    assert charbonnier_loss(a, b).item() == pytest.approx(expected)
+
+
+def test_ssim_of_one_window_by_its_definition(noise: Noise) -> None:
+    """11×11 pixels hold a single window: weighted means, variances and covariance."""
+    a, b = noise(2, 3, 11, 11).double(), noise(2, 3, 11, 11, seed=1).double()
+    weights = torch.tensor([math.exp(-((i - 5) ** 2) / (2 * 1.5**2)) for i in range(11)]).double()
+    window = torch.outer(weights, weights) / weights.sum() ** 2
+    each = []
+    for x, y in zip(a.flatten(0, 1), b.flatten(0, 1), strict=True):
+        mx, my = (window * x).sum(), (window * y).sum()
+        vx, vy = (window * (x - mx) ** 2).sum(), (window * (y - my) ** 2).sum()
+        cov = (window * (x - mx) * (y - my)).sum()
+        same_light = (2 * mx * my + 1e-4) / (mx**2 + my**2 + 1e-4)
+        each.append(same_light * (2 * cov + 9e-4) / (vx + vy + 9e-4))
+    expected = 1 - sum(each) / len(each)
+    assert torch.allclose(ssim_loss(a, b), torch.as_tensor(expected), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PIXEL_LOSSES)
+def test_a_pixel_loss_is_least_where_pictures_are_equal(name: str, noise: Noise) -> None:
+    a = noise(1, 3, 16, 16)
+    same = PIXEL_LOSSES[name](a, a).item()
+    assert same == pytest.approx(1e-3 if name == "charbonnier" else 0, abs=1e-6)
+    worse = [PIXEL_LOSSES[name](a, a + step * noise(1, 3, 16, 16, seed=1)) for step in (0.1, 0.2)]
+    assert same < worse[0] < worse[1]
 
 
 # -- Gram matrices ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from stylesr import tiling
 from stylesr.blending import blend, strength
 from stylesr.colors import keep_photo_colors, palette_only
 from stylesr.errors import ImageError, InputError, ModelError
+from stylesr.models import ESPCN, RLFN, SRCNN, VDSR, Generator
 from stylesr.models.stylesr_net import StyleSRNet
 from stylesr.passes import Pass, default_brush, photo_passes, style_passes, target_size
 from stylesr.picture import Picture
@@ -643,3 +644,98 @@ def test_the_index_is_small_and_readable(pipe: StyleSRPipeline, tmp_path: Path) 
         "base": "photo",
         "styles": ["waves", "dots"],
     }
+
+
+# -- other networks that enlarge --------------------------------------------------------------
+
+
+def enlarger(kind: type[Generator], **config: Any) -> Any:
+    """A small random one."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return kind(**{"channels": 4, **config}).eval()
+
+
+def test_passes_of_a_network_of_one_factor() -> None:
+    four = photo_passes((30, 40), (120, 160), (4,))
+    assert four == (Pass("photo", (30, 40), 4),)
+    assert photo_passes((30, 40), (60, 80), (4,)) == four  # and reduced
+    assert photo_passes((30, 40), (240, 320), (4,)) == (*four, Pass("photo", (120, 160), 4))
+    twos = [Pass("photo", (30 * n, 40 * n), 2) for n in (1, 2, 4)]
+    assert photo_passes((30, 40), (240, 320), (2,)) == tuple(twos)
+    assert photo_passes((30, 40), (30, 40), (4,)) == photo_passes((30, 40), (15, 20), (4,)) == ()
+    assert photo_passes((30, 40), (90, 120), (2, 3), "style") == (Pass("style", (30, 40), 3),)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 1.5, 2, 3, 4, 8])
+@pytest.mark.parametrize(
+    "net",
+    [enlarger(SRCNN), enlarger(ESPCN, scale=2), enlarger(ESPCN, scale=3), enlarger(VDSR)],
+    ids=["x4", "x2", "x3", "all"],
+)
+def test_an_enlarger_alone_is_a_pipeline(net: Generator, picture: Picture, scale: float) -> None:
+    pipe = StyleSRPipeline(net, base_name="mine")
+    out = pixels(pipe, picture, scale=scale)
+    assert out.shape == (3, int(37 * scale + 0.5), int(53 * scale + 0.5))
+    if scale <= 1:
+        size = (int(37 * scale + 0.5), int(53 * scale + 0.5))
+        expected = resize(picture.pixels[None], size)[0].clamp(0, 1)
+    elif scale in net.scales:
+        with torch.inference_mode():
+            expected = net(picture.pixels[None], scale)[0].clamp(0, 1)
+    else:
+        return
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [enlarger(SRCNN, scale=3), enlarger(ESPCN), enlarger(VDSR, layers=3)],
+    ids=["3", "4", "a"],
+)
+def test_an_enlargers_tiles_equal_the_whole(net: Generator, scene: Scene) -> None:
+    pipe = StyleSRPipeline(net)
+    picture = Picture(scene(90, 70))
+    scale = net.scales[-1]
+    assert pipe.plan((90, 70), scale=scale, tile_size=64).tiles > 9
+    whole, tiled = (pixels(pipe, picture, scale=scale, tile_size=t) for t in (None, 64))
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+
+
+def test_enlargers_stand_beside_styles(folders: Path, tmp_path: Path, picture: Picture) -> None:
+    net = enlarger(SRCNN)
+    net.save_pretrained(folders / "srcnn")
+    pipe = StyleSRPipeline.from_pretrained(["waves", "srcnn"])
+    assert (pipe.base_name, pipe.styles, pipe.enlargers) == ("photo", ["waves"], ["srcnn"])
+    with torch.inference_mode():
+        expected = net(picture.pixels[None])[0].clamp(0, 1)
+    for options in ({}, {"strength": 0.3}, {"brush": 4, "color": "palette"}):
+        out = pixels(pipe, picture, style="srcnn", scale=4, **options)
+        torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
+    plan = pipe.plan((37, 53), style="srcnn", scale=4)
+    assert not plan.paints and plan.weights == (("srcnn", 1.0),)
+    with pytest.raises(InputError, match="'srcnn' only enlarges: ask for it alone"):
+        pipe.plan((37, 53), style={"waves": 0.5, "srcnn": 0.5})
+    pipe.save_pretrained(tmp_path / "saved")
+    again = StyleSRPipeline.from_pretrained(tmp_path / "saved")
+    assert (again.base_name, again.styles, again.enlargers) == ("photo", ["waves"], ["srcnn"])
+    assert torch.equal(
+        pixels(again, picture, style="srcnn", scale=2),
+        pixels(pipe, picture, style="srcnn", scale=2),
+    )
+
+
+def test_an_enlarger_is_loaded_by_its_class(folders: Path) -> None:
+    enlarger(ESPCN, scale=2).save_pretrained(folders / "espcn")
+    assert type(Generator.from_pretrained("espcn")) is ESPCN
+    pipe = StyleSRPipeline.from_pretrained("espcn")
+    assert (pipe.base_name, pipe.styles, pipe.enlargers) == ("espcn", [], [])
+
+
+def test_a_network_that_reads_the_whole_picture_is_no_enlarger() -> None:
+    net = RLFN(channels=4, blocks=1, attention_channels=2)
+    for arguments in ({"photo": net}, {"photo": tiny.photo(), "enlargers": {"photo2": net}}):
+        with pytest.raises(ModelError, match="is a RLFN, which does not run in tiles"):
+            StyleSRPipeline(**arguments)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="base's name, 'photo'"):
+        StyleSRPipeline(tiny.photo(), enlargers={"photo": enlarger(SRCNN)})

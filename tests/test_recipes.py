@@ -29,7 +29,8 @@ from torch.distributed.run import get_args_parser as torchrun_parser
 
 from stylesr import training
 from stylesr.blending import strength
-from stylesr.models import StyleSRNet, TransformerNet
+from stylesr.errors import ModelError
+from stylesr.models import Generator, StyleSRNet, TransformerNet
 from stylesr.pipeline import StyleSRPipeline
 from tests import tiny, tiny_features
 from train import style, super_resolution
@@ -414,6 +415,96 @@ def test_a_run_that_diverges_leaves_its_good_checkpoint(
     assert [row["step"] for row in table(out / "losses.csv")] == [1], "skipped steps are not logged"
 
 
+# -- other networks -----------------------------------------------------------------------------
+
+
+def network_options(material: Path, out: Path, network: str, *config: str) -> list[str]:
+    photos = str(material / "photos")
+    options = f"--photos {photos} --validation {photos} --preview-photos {photos} --previews 1"
+    options += " --batch 2 --crop 48 --steps 2 --warmup 0 --log-every 1"
+    return [*options.split(), "--network", network, "--config", *config, "--out", str(out)]
+
+
+NETWORKS = {
+    "srcnn": ["channels=4", "scale=3"],
+    "espcn": ["channels=4", "scale=2"],
+    "vdsr": ["channels=4", "layers=3", "scales=[2,4]"],
+    "srresnet": ["channels=4", "blocks=1"],
+    "rrdbnet": ["channels=4", "blocks=1", "growth=2", "scale=2"],
+    "compact": ["channels=4", "convolutions=1", "scale=4"],
+    "span": ["channels=4", "centred=false"],
+}
+
+
+def test_every_network_has_its_case() -> None:
+    assert {"stylesr", *NETWORKS} == set(super_resolution.NETWORKS)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_network_is_trained_at_its_factors(
+    network: str, material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    out = tmp_path / "run"
+    assert here(super_resolution, network_options(material, out, network, *NETWORKS[network])) == 0
+    net = Generator.from_pretrained(out / "model")
+    assert type(net) is super_resolution.NETWORKS[network]
+    with pytest.raises(ModelError):
+        StyleSRNet.from_pretrained(out / "model")
+    assert net.config["channels"] == 4
+    (row,) = table(out / "figures.csv")
+    assert row.keys() == {"step", *(f"photos_x{scale}" for scale in net.scales)}
+    assert len(table(out / "losses.csv")) == 2
+    assert len(list((out / "previews").glob("step-*.png"))) == 1
+    first, last = checkpoint(out, 2)["model"], net.state_dict()
+    assert all(value.isfinite().all() for value in first.values())
+    again = tmp_path / "again"
+    options = [*network_options(material, again, network), "--init", str(out / "best")]
+    options.remove("--config")
+    assert here(super_resolution, [*options, "--lr", "0"]) == 0
+    assert Generator.from_pretrained(again / "model").fingerprint() == net.fingerprint()
+    assert last.keys() == first.keys()
+
+
+def judged_options(material: Path, out: Path, loss: str) -> list[str]:
+    options = network_options(material, out, "srresnet", "channels=4", "blocks=1")
+    options += f"--gan-loss {loss} --adversarial 0.1 --discriminator vgg --critic 4".split()
+    return [*options, "--pixel", "charbonnier", "--pixel-weight", "0.5", "--steps", "4"]
+
+
+@pytest.mark.parametrize("loss", ["vanilla", "least-squares", "wasserstein", "relativistic"])
+def test_a_network_is_trained_against_a_discriminator(
+    loss: str, material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    options = [*judged_options(material, tmp_path / "run", loss), "--steps", "1"]
+    assert here(super_resolution, options) == 0
+    (row,) = table(tmp_path / "run" / "losses.csv")
+    assert {"charbonnier", "adversarial", "discriminator"} <= row.keys()
+    assert all(math.isfinite(value) for value in row.values())
+    scores_near_zero = {"vanilla": 2 * math.log(2), "least-squares": 0.5, "wasserstein": 0}
+    expected = scores_near_zero.get(loss, math.log(2))
+    assert row["discriminator"] == pytest.approx(expected, abs=0.3)
+
+
+def test_penalties_are_part_of_the_discriminators_loss_and_resume_exactly(
+    material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    def options(out: Path) -> list[str]:
+        penalties = ["--r1", "5", "--gradient-penalty", "10", "--save-every", "2"]
+        return [*judged_options(material, out, "wasserstein"), *penalties]
+
+    straight, out = tmp_path / "straight", tmp_path / "resumed"
+    assert here(super_resolution, options(straight)) == 0
+    rows = table(straight / "losses.csv")
+    assert all(row["r1"] > 0 and row["gradient_penalty"] > 0 for row in rows)
+    without = judged_options(material, tmp_path / "without", "wasserstein")
+    assert here(super_resolution, [*without, "--save-every", "2"]) == 0
+    critics = [checkpoint(run, 4)["critic"] for run in (straight, tmp_path / "without")]
+    assert any(not torch.equal(critics[0][name], critics[1][name]) for name in critics[0])
+    interrupted(straight, out)
+    assert here(super_resolution, [*options(out), "--resume"]) == 0
+    assert_equal(checkpoint(out, 4), checkpoint(straight, 4))
+
+
 # -- style --------------------------------------------------------------------------------------
 
 
@@ -594,6 +685,17 @@ REFUSED_PHOTO = {
     "--perceptual-weight 1 --crop 16": "--crop must be at least 40, got 16",
     "--perceptual-weight 1 --perceptual {odd}/missing": "no perceptual network at",
     "--perceptual-weight 1 --patience 2": "--patience watches PSNR",
+    "--r1 1": "--r1 and --gradient-penalty are of a discriminator: add --adversarial",
+    "--config scale=4": "--config is of the other networks",
+    "--network srcnn --base {odd}/own-base": "--base is of stylesr: srcnn cannot blend",
+    "--network srcnn --config scale=5": "--config scale=5: scale must be a whole number from 2",
+    "--network srcnn --config size=5": "--config size=5: ",
+    "--network srcnn --config scale": "--config scale: ",
+    "--network espcn --config scale=3": "--crop must be a multiple of 12, got 32",
+    "--network espcn --config scale=3 --crop 48 --degradation mild": "for factors 2 and 4, not",
+    "--network srcnn --init {odd}/own-base": "holds a StyleSRNet, not a SRCNN",
+    "--network srcnn --batch 0": "--batch must be at least 1, got 0",
+    "--gradient-penalty -1": "--gradient-penalty must be at least 0, got -1.0",
 }
 
 REFUSED_STYLE = {

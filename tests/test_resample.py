@@ -9,7 +9,7 @@ from PIL import Image
 from stylesr.errors import InputError
 from stylesr.images import decode
 from stylesr.picture import to_levels
-from stylesr.resample import downscale, resize
+from stylesr.resample import downscale, reach, resize
 
 
 def benchmark_pair(shared_data, scale, index):
@@ -143,3 +143,17 @@ def test_downscale(noise):
 def test_bad_arguments_are_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("radius", [0, 1, 5, 6, 20])
+def test_reach_is_how_far_an_enlarged_pixel_sees(scale: int, radius: int) -> None:
+    """Counted from what impulses at each of 41 pixels leave in the filter's window."""
+    impulses = resize(torch.eye(41).view(41, 1, 1, 41), (1, 41 * scale))[:, 0, 0]
+    distances = []
+    for offset in range(scale):
+        place = 20 * scale + offset
+        near = impulses[:, place - radius : place + radius + 1]
+        seen = near.abs().sum(1).nonzero().flatten()
+        distances += [20 - int(seen[0]), int(seen[-1]) - 20]
+    assert reach(scale, radius) - 1 <= max(distances) <= reach(scale, radius)

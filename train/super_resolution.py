@@ -4,12 +4,14 @@
 
 Or, from it, a model that restores bad pictures and draws what they lack, and blends with `photo`:
 `--base photo --degradation blind --clean 0.4 --perceptual-weight 1 --lattice 1
---adversarial 0.02`.
+--adversarial 0.02`. Or another network of the field: `--network srcnn --config scale=4`.
 
 The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
 several. Stop it with Ctrl-C when you like and add `--resume` to go on. See train/README.md.
 """
 
+import json
+import math
 import random
 import sys
 import time
@@ -29,15 +31,24 @@ from stylesr.data import degradations
 from stylesr.data.datasets import RandomCrops, find_pictures, gather, load_rgb
 from stylesr.data.degradations import Pairs, collate, quantise
 from stylesr.errors import InputError
-from stylesr.losses.adversarial import hinge_discriminator, hinge_generator
+from stylesr.losses.adversarial import GAN_LOSSES, gradient_penalty, r1_penalty
 from stylesr.losses.perceptual import DistilledVGG19, feature_loss, lattice_loss, phase_loss
+from stylesr.losses.pixel import PIXEL_LOSSES
 from stylesr.metrics import psnr_y
-from stylesr.models import StyleSRNet
-from stylesr.models.discriminators import UNetDiscriminator
+from stylesr.models import (
+    ESPCN,
+    SPAN,
+    SRCNN,
+    VDSR,
+    CompactNet,
+    Generator,
+    RRDBNet,
+    SRResNet,
+    StyleSRNet,
+)
+from stylesr.models.discriminators import UNetDiscriminator, VGGDiscriminator
 from stylesr.models.wrappers import EveryFactor
 from stylesr.resample import downscale
-
-PIXEL_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 
 
 @dataclass
@@ -48,6 +59,10 @@ class Recipe:
     out: str = "runs/photo"
     halved_photos: list[str] = field(default_factory=list)  # soft ones, used at half their size
     validation: list[str] = field(default_factory=list)  # folders measured in between
+    network: Literal[
+        "stylesr", "srcnn", "espcn", "vdsr", "srresnet", "rrdbnet", "compact", "span"
+    ] = "stylesr"
+    config: list[str] = field(default_factory=list)  # of another one, such as scale=2 channels=32
     base: str = ""  # a model from which this one starts and with which it blends
     init: str = ""  # a model to go on from; without it and a base, a new one of this size:
     channels: int = 48
@@ -60,15 +75,21 @@ class Recipe:
     lr: float = 1e-3
     warmup: int = 200
     cooldown: float = 0.4  # share of the steps over which the rate falls to zero
-    pixel: Literal["l1", "l2"] = "l1"  # "l2" for a last leg, to be averaged with it
+    pixel: Literal["l1", "l2", "charbonnier", "ssim"] = "l1"  # "l2" also for a last leg
+    pixel_weight: float = 1.0
     frequency: float = 0.0  # weight of the loss on the Fourier amplitudes
     degradation: Literal["bicubic", "mild", "blind"] = "bicubic"  # how inputs are made from photos
     clean: float = 0.2  # share of the inputs that stay bicubic beside degraded ones
-    perceptual_weight: float = 0.0  # of the difference of features, beside 1 for that of pixels
+    perceptual_weight: float = 0.0  # of the difference of features
     perceptual: str = ""  # the perceptual network; fetched once when left out
     lattice: float = 0.0  # against grids and dots, which perceptual losses like to see
     adversarial: float = 0.0  # weight of the discriminator's opinion
-    critic: int = 24  # width of the discriminator
+    gan_loss: Literal["vanilla", "least-squares", "hinge", "wasserstein", "relativistic"] = "hinge"
+    discriminator: Literal["unet", "vgg"] = "unet"  # scores each pixel, or the picture
+    critic: int = 24  # its width
+    critic_lr: float = 4e-4
+    r1: float = 0.0  # weight of the penalty on its slope at photos
+    gradient_penalty: float = 0.0  # weight of WGAN-GP's on its slope between photos and results
     ema: float = 0.999
     seed: int = 0
     mixed_precision: Literal["no", "bf16"] = "no"  # "bf16" where the processor has it
@@ -82,6 +103,17 @@ class Recipe:
     resume: bool = False
 
 
+NETWORKS: dict[str, type[Generator]] = {
+    "stylesr": StyleSRNet,
+    "srcnn": SRCNN,
+    "espcn": ESPCN,
+    "vdsr": VDSR,
+    "srresnet": SRResNet,
+    "rrdbnet": RRDBNet,
+    "compact": CompactNet,
+    "span": SPAN,
+}
+DISCRIMINATORS = {"unet": UNetDiscriminator, "vgg": VGGDiscriminator}
 FACTORS = {4: 8, 2: 7, 1: 1}  # shares of each batch; at ×1 `photo` only has to copy
 STRIDE = 8  # pixels, of the discriminator and of most of the perceptual network
 RESTORED_FACTORS = {4: 2, 2: 1, 1: 1}  # where inputs are bad, ×1 has work to do as well
@@ -123,8 +155,9 @@ def main(recipe: Recipe) -> None:
         with accelerator.local_main_process_first():  # one process fetches what is not there yet
             vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
     if recipe.adversarial:
-        critic = UNetDiscriminator(recipe.critic).to(device, memory_format=torch.channels_last)
-        d_optimizer = torch.optim.Adam(critic.parameters(), lr=4e-4, betas=(0.5, 0.99))
+        critic = DISCRIMINATORS[recipe.discriminator](recipe.critic)
+        critic.to(device, memory_format=torch.channels_last)
+        d_optimizer = torch.optim.Adam(critic.parameters(), lr=recipe.critic_lr, betas=(0.5, 0.99))
         parts |= {"critic": critic, "d_optimizer": d_optimizer}
     done = 0
     if recipe.resume:
@@ -135,7 +168,10 @@ def main(recipe: Recipe) -> None:
     items = recipe.batch * accelerator.num_processes
     crops = RandomCrops(pictures, recipe.crop, recipe.steps * items, recipe.seed)
     ranges = RANGES[recipe.degradation]
-    factors = factors_of_a_batch(recipe.batch, RESTORED_FACTORS if ranges else FACTORS)
+    shares = RESTORED_FACTORS if ranges else FACTORS
+    if recipe.network != "stylesr":
+        shares = dict.fromkeys(reversed(model.scales), 1)
+    factors = factors_of_a_batch(recipe.batch, shares)
     pairs = Pairs(crops, factors, ranges, recipe.clean, recipe.seed)
     rest = Subset(pairs, range(done * items, len(pairs)))
     loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers, collate_fn=collate)
@@ -150,6 +186,7 @@ def main(recipe: Recipe) -> None:
     accelerator.init_trackers("super-resolution")
 
     # -- loop -----------------------------------------------------------------------------------
+    pixel_loss, gan = PIXEL_LOSSES[recipe.pixel], GAN_LOSSES[recipe.gan_loss]
     interrupt, g_finite, d_finite = training.Interrupt(), training.Finite(), training.Finite()
     rows: list[dict[str, Tensor]] = []
     bar = tqdm(loader, initial=done, total=recipe.steps, disable=not accelerator.is_main_process)
@@ -159,7 +196,7 @@ def main(recipe: Recipe) -> None:
         # -- generator ----------------------------------------------------------------------------
         with accelerator.autocast():
             sr = torch.cat(enlarger(inputs)).float()
-        losses = {recipe.pixel: PIXEL_LOSSES[recipe.pixel](sr, hr)}
+        losses = {recipe.pixel: recipe.pixel_weight * pixel_loss(sr, hr)}
         if recipe.frequency:
             losses["frequency"] = recipe.frequency * frequency_loss(sr, hr)
         if recipe.lattice:
@@ -178,8 +215,8 @@ def main(recipe: Recipe) -> None:
         if critic:
             critic.requires_grad_(False)
             with accelerator.autocast():
-                score = critic(sr)
-            losses["adversarial"] = recipe.adversarial * hinge_generator(score.float())
+                opinions = [critic(x).float() for x in ([sr, hr] if gan.relative else [sr])]
+            losses["adversarial"] = recipe.adversarial * gan.generator(*opinions)
         loss = torch.stack(list(losses.values())).sum()
         accelerator.backward(loss)
         sound = g_finite(accelerator.clip_grad_norm_(enlarger.parameters(), 1.0))
@@ -194,13 +231,24 @@ def main(recipe: Recipe) -> None:
             critic.requires_grad_(True)
             with accelerator.autocast():
                 scores = critic(torch.cat([hr, sr.detach()])).float()
-            d_loss = hinge_discriminator(*scores.chunk(2))
+            d_loss = gan.discriminator(*scores.chunk(2))
+            losses["discriminator"] = d_loss
+            if recipe.r1:
+                hr.requires_grad_()
+                losses["r1"] = recipe.r1 * r1_penalty(critic(hr), hr)
+                d_loss = d_loss + losses["r1"]
+            if recipe.gradient_penalty:
+                generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+                mix = torch.rand(len(hr), generator=generator).to(device)
+                penalty = gradient_penalty(critic, hr, sr.detach(), mix)
+                losses["gradient_penalty"] = recipe.gradient_penalty * penalty
+                d_loss = d_loss + losses["gradient_penalty"]
             accelerator.backward(d_loss)
             d_sound = d_finite(accelerator.clip_grad_norm_(critic.parameters(), float("inf")))
             if d_sound:
                 d_optimizer.step()
             d_optimizer.zero_grad()
-            losses["discriminator"], sound = d_loss, sound and d_sound
+            sound = sound and d_sound
         if sound:
             rows.append({name: value.detach() for name, value in losses.items()})
 
@@ -250,9 +298,10 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     judged = bool(recipe.perceptual_weight or recipe.adversarial)
-    weights = {"perceptual_weight": 0, "lattice": 0, "adversarial": 0, "critic": 1}
+    names = ("pixel_weight", "perceptual_weight", "lattice", "adversarial", "r1")
     crop = 32 + STRIDE if judged else 28 if recipe.lattice else 16
-    training.check_run(recipe, batch=len(FACTORS), crop=crop, **weights)
+    least = {**dict.fromkeys(names, 0), "gradient_penalty": 0, "critic": 1, "crop": crop}
+    training.check_run(recipe, batch=len(FACTORS) if recipe.network == "stylesr" else 1, **least)
     multiple = 8 if recipe.adversarial else 4
     if recipe.crop % multiple:
         raise InputError(f"--crop must be a multiple of {multiple}, got {recipe.crop}")
@@ -264,15 +313,26 @@ def check(recipe: Recipe) -> None:
         raise InputError(
             "--patience watches PSNR, which a perceptual or adversarial loss lowers; leave it out"
         )
+    if (recipe.r1 or recipe.gradient_penalty) and not recipe.adversarial:
+        raise InputError("--r1 and --gradient-penalty are of a discriminator: add --adversarial")
+    if recipe.network == "stylesr" and recipe.config:
+        raise InputError(
+            "--config is of the other networks, such as --network srcnn --config scale=4; "
+            "stylesr has --channels, --blocks, --tail-channels and --noise-levels"
+        )
+    if recipe.network != "stylesr" and recipe.base:
+        raise InputError(f"--base is of stylesr: {recipe.network} cannot blend; give --init")
     for folder in (*recipe.halved_photos, *recipe.validation):
         find_pictures(folder)
 
 
-def new_model(recipe: Recipe, base: StyleSRNet | None) -> StyleSRNet:
+def new_model(recipe: Recipe, base: StyleSRNet | None) -> Generator:
     """A new network, one to go on from, or one that blends with the base.
 
-    It does not see the noise: those weights are zero and stay so.
+    StyleSRNet does not see the noise: those weights are zero and stay so.
     """
+    if recipe.network != "stylesr":
+        return new_enlarger(recipe)
     if base:
         model = training.descendant(base, recipe.base, recipe.init)
     elif recipe.init:
@@ -292,6 +352,25 @@ def new_model(recipe: Recipe, base: StyleSRNet | None) -> StyleSRNet:
     return model
 
 
+def new_enlarger(recipe: Recipe) -> Generator:
+    """A new network of the zoo, or one to go on from."""
+    network = NETWORKS[recipe.network]
+    if recipe.init:
+        model = network.from_pretrained(recipe.init).train()
+    else:
+        try:
+            pairs = [text.partition("=") for text in recipe.config]
+            model = network(**{name: json.loads(value) for name, _, value in pairs})
+        except (TypeError, ValueError) as error:
+            raise InputError(f"--config {' '.join(recipe.config)}: {error}") from error
+    multiple = math.lcm(4, *model.scales)
+    if recipe.crop % multiple:
+        raise InputError(f"--crop must be a multiple of {multiple}, got {recipe.crop}")
+    if 3 in model.scales and recipe.degradation != "bicubic":
+        raise InputError(f"--degradation {recipe.degradation} is for factors 2 and 4, not for 3")
+    return model
+
+
 def factors_of_a_batch(batch: int, shares: dict[int, int]) -> list[int]:
     """The factor of each item, such as [4, 4, 2, 1]."""
     parts = training.share_out(torch.arange(batch), shares)
@@ -304,17 +383,16 @@ def frequency_loss(a: Tensor, b: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def validate(model: torch.nn.Module, folders: list[str]) -> dict[str, float]:
-    """PSNR-Y in dB at ×2 and ×4 for each folder of HR pictures."""
-    device = next(model.parameters()).device
+def validate(model: Generator, folders: list[str]) -> dict[str, float]:
+    """PSNR-Y in dB at each factor above 1 for each folder of HR pictures."""
     figures = {}
+    multiple = math.lcm(4, *model.scales)  # HR sides are cut to these; StyleSRNet's need fours
     for folder in folders:
-        for scale in (2, 4):
+        for scale in (s for s in model.scales if s > 1):
             values = []
             for path in find_pictures(folder):
-                hr = load_rgb(path)[None].to(device).float() / 255
-                # the trunk is a quarter of the output: HR sides are cut to multiples of four
-                height, width = (side // 4 * 4 for side in hr.shape[-2:])
+                hr = load_rgb(path)[None].to(model.device).float() / 255
+                height, width = (side // multiple * multiple for side in hr.shape[-2:])
                 hr = hr[..., :height, :width].contiguous(memory_format=torch.channels_last)
                 sr = model(quantise(downscale(hr, scale)), scale=scale)
                 values.append(psnr_y(sr, hr, scale))

@@ -1,12 +1,64 @@
-"""Adversarial losses: hinge, as in Lim and Ye (2017, https://arxiv.org/abs/1705.02894)."""
+"""Adversarial losses: what a discriminator and a generator learn from the discriminator's scores.
+
+Scores are (N, 1), or (N, 1, h, w) where each patch or pixel has one, without a sigmoid.
+`GAN_LOSSES` has each kind by name; `r1_penalty` and `gradient_penalty` are added to the
+discriminator's loss.
+"""
 
 import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["hinge_discriminator", "hinge_generator", "jitter", "r1_penalty"]
+__all__ = [
+    "GAN_LOSSES",
+    "GanLoss",
+    "gradient_penalty",
+    "hinge_discriminator",
+    "hinge_generator",
+    "jitter",
+    "least_squares_discriminator",
+    "least_squares_generator",
+    "r1_penalty",
+    "relativistic_discriminator",
+    "relativistic_generator",
+    "vanilla_discriminator",
+    "vanilla_generator",
+    "wasserstein_discriminator",
+    "wasserstein_generator",
+]
+
+
+# -- vanilla: Goodfellow et al. (2014), https://arxiv.org/abs/1406.2661 ---------------------------
+
+
+def vanilla_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Binary cross-entropy: real scores should be positive, fake ones negative."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def vanilla_generator(fake: Tensor) -> Tensor:
+    """The form that does not saturate: its pictures should be taken for real."""
+    return F.softplus(-fake).mean()
+
+
+# -- least squares: Mao et al. (2017), https://arxiv.org/abs/1611.04076 ---------------------------
+
+
+def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Real scores should be 1, fake ones 0."""
+    return ((real - 1).square().mean() + fake.square().mean()) / 2
+
+
+def least_squares_generator(fake: Tensor) -> Tensor:
+    """Its scores should be 1."""
+    return (fake - 1).square().mean() / 2
+
+
+# -- hinge: Lim and Ye (2017), https://arxiv.org/abs/1705.02894 -----------------------------------
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -17,6 +69,64 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 def hinge_generator(fake: Tensor) -> Tensor:
     """Loss of the generator: its scores should rise."""
     return -fake.mean()
+
+
+# -- Wasserstein: Arjovsky et al. (2017), https://arxiv.org/abs/1701.07875 ------------------------
+
+
+def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Real scores should exceed fake ones; without bound, so the scores' slope needs one.
+
+    Spectral normalisation or `gradient_penalty` gives it.
+    """
+    return fake.mean() - real.mean()
+
+
+def wasserstein_generator(fake: Tensor) -> Tensor:
+    """Its scores should rise."""
+    return -fake.mean()
+
+
+# -- relativistic average: Jolicoeur-Martineau (2019), https://arxiv.org/abs/1807.00734 -----------
+
+
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Real scores should exceed the mean fake one, fake ones stay below the mean real one."""
+    return (F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()) / 2
+
+
+def relativistic_generator(fake: Tensor, real: Tensor) -> Tensor:
+    """The other way round."""
+    return relativistic_discriminator(fake, real)
+
+
+# -- by name --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GanLoss:
+    """Both sides of an adversarial loss.
+
+    Attributes:
+        discriminator: takes real and fake scores.
+        generator: takes the fake scores, and where `relative` also the real ones.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[..., Tensor]
+    relative: bool = False
+
+
+GAN_LOSSES: Mapping[str, GanLoss] = {
+    "vanilla": GanLoss(vanilla_discriminator, vanilla_generator),
+    "least-squares": GanLoss(least_squares_discriminator, least_squares_generator),
+    "hinge": GanLoss(hinge_discriminator, hinge_generator),
+    "wasserstein": GanLoss(wasserstein_discriminator, wasserstein_generator),
+    "relativistic": GanLoss(relativistic_discriminator, relativistic_generator, relative=True),
+}
+
+
+# -- penalties ------------------------------------------------------------------------------------
 
 
 def r1_penalty(scores: Tensor, real: Tensor) -> Tensor:
@@ -31,6 +141,26 @@ def r1_penalty(scores: Tensor, real: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
     return gradient.square().sum() / (2 * scores.numel())
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    """WGAN-GP (Gulrajani et al., 2017, https://arxiv.org/abs/1704.00028): a slope of 1 in between.
+
+    The squared distance from 1 of the norm of a picture's gradient, on random mixtures of real and
+    fake pictures, mean over them. The score of a picture with several is their mean.
+
+    Args:
+        critic: pictures to scores.
+        real, fake: (N, 3, H, W).
+        mix: (N,) random shares of the real pictures, in [0, 1].
+    """
+    between = torch.lerp(fake, real, mix.view(-1, 1, 1, 1)).detach().requires_grad_()
+    scores: Tensor = critic(between).float().flatten(1).mean(1)  # (N,)
+    (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+# -- what the discriminator sees ------------------------------------------------------------------
 
 
 def jitter(pictures: Tensor, rng: random.Random) -> Tensor:

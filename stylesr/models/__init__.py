@@ -2,9 +2,28 @@
 
 from stylesr.models.base import Generator
 from stylesr.models.compact import CompactNet
+from stylesr.models.espcn import ESPCN
 from stylesr.models.microast import MicroAST
 from stylesr.models.rlfn import RLFN
+from stylesr.models.rrdbnet import RRDBNet
+from stylesr.models.span import SPAN
+from stylesr.models.srcnn import SRCNN
+from stylesr.models.srresnet import SRResNet
 from stylesr.models.stylesr_net import StyleSRNet
 from stylesr.models.transformer_net import TransformerNet
+from stylesr.models.vdsr import VDSR
 
-__all__ = ["RLFN", "CompactNet", "Generator", "MicroAST", "StyleSRNet", "TransformerNet"]
+__all__ = [
+    "ESPCN",
+    "RLFN",
+    "SPAN",
+    "SRCNN",
+    "VDSR",
+    "CompactNet",
+    "Generator",
+    "MicroAST",
+    "RRDBNet",
+    "SRResNet",
+    "StyleSRNet",
+    "TransformerNet",
+]

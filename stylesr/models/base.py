@@ -55,6 +55,11 @@ class Generator(
         raise NotImplementedError
 
     @property
+    def paints(self) -> bool:
+        """Whether it repaints what it is shown; a network that only enlarges does not."""
+        return False
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
@@ -129,7 +134,8 @@ class Generator(
     ) -> Self:
         """Load a released model's name, a local folder or a Hub id; returns it in eval mode.
 
-        The network is float32, also where the file holds float16.
+        The network is float32, also where the file holds float16. `Generator.from_pretrained`
+        loads any class, the one that the config names.
 
         Raises:
             ModelError: nothing found there, config.json or model.safetensors missing, another
@@ -143,19 +149,27 @@ class Generator(
             local_files_only=local_files_only,
             token=token,
         )
-        model = cls._from_config(_read_config(folder), folder)
+        config = _read_config(folder)
+        model = cls._named(config.get("class_name"))._from_config(config, folder)
         model._load_weights(folder / WEIGHTS_FILE)
         return model.to(map_location).eval()
+
+    @classmethod
+    def _named(cls, class_name: object) -> type[Self]:
+        """The subclass of that name; this class itself where there is none."""
+        return next((kind for kind in cls.__subclasses__() if kind.__name__ == class_name), cls)
 
     @classmethod
     def _from_config(cls, config: dict[str, Any], folder: Path) -> Self:
         class_name = config.pop("class_name", None)
         if class_name != cls.__name__:
+            known = sorted(kind.__name__ for kind in cls.__subclasses__()) or [cls.__name__]
             raise ModelError(
-                f"{folder} holds a {class_name or 'model without class_name'}, not a {cls.__name__}"
+                f"{folder} holds a {class_name or 'model without class_name'}, "
+                f"not a {' or '.join(known)}"
             )
-        known = set(inspect.signature(cls.__init__).parameters) - {"self"}
-        if unknown := sorted(set(config) - known):
+        keywords = set(inspect.signature(cls.__init__).parameters) - {"self"}
+        if unknown := sorted(set(config) - keywords):
             raise ModelError(f"{folder / CONFIG_FILE}: unknown keys {', '.join(unknown)}")
         try:
             return cls(**config)

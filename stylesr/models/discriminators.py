@@ -8,7 +8,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from stylesr.errors import InputError
 
-__all__ = ["PatchDiscriminator", "UNetDiscriminator"]
+__all__ = ["PatchDiscriminator", "UNetDiscriminator", "VGGDiscriminator"]
 
 
 class PatchDiscriminator(nn.Module):
@@ -75,6 +75,38 @@ class UNetDiscriminator(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = F.leaky_relu(conv(x), 0.2) + skips.pop()
         scores: Tensor = self.last(x)
+        return scores
+
+
+class VGGDiscriminator(nn.Module):
+    """Judges a picture as a whole (SRGAN, Ledig et al., 2017, https://arxiv.org/abs/1609.04802).
+
+    Eight 3×3 convolutions, every second one of stride 2. Spectral normalisation takes the place of
+    batch normalisation, so that a score does not depend on the other pictures and a gradient
+    penalty makes sense; the features' mean takes that of all of them, so that any size will do.
+
+    Args:
+        channels: width of the first layer, 64 as published; at the end eight times as much.
+    """
+
+    def __init__(self, channels: int = 64) -> None:
+        super().__init__()
+        widths = [channels * 2**level for level in range(4)]
+        layers: list[nn.Module] = []
+        for before, after in pairwise([3, *widths]):
+            layers += [_normalised(before, after, 3), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [_normalised(after, after, 4, stride=2), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            spectral_norm(nn.Linear(widths[-1], 16 * channels)),
+            nn.LeakyReLU(0.2, inplace=True),
+            spectral_norm(nn.Linear(16 * channels, 1)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W), RGB in [0, 1], sides of at least 16, to scores (N, 1)."""
+        features = self.layers(2 * x - 1)  # (N, 8C, H/16, W/16)
+        scores: Tensor = self.head(features.mean((2, 3)))
         return scores
 
 

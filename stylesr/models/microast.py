@@ -58,6 +58,11 @@ class MicroAST(Generator):
         """The size is halved twice."""
         return 4
 
+    @property
+    def paints(self) -> bool:
+        """It does."""
+        return True
+
     def receptive_field(self, scale: int) -> None:
         """None: the network reads means and deviations of the whole picture."""
         return None

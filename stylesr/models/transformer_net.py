@@ -61,6 +61,11 @@ class TransformerNet(Generator):
         """The size is halved twice."""
         return 4
 
+    @property
+    def paints(self) -> bool:
+        """It does."""
+        return True
+
     def receptive_field(self, scale: int) -> None:
         """None: the normalisation reads the whole picture."""
         return None

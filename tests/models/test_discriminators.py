@@ -3,7 +3,11 @@ import torch
 from torch import Tensor
 
 from stylesr.errors import InputError
-from stylesr.models.discriminators import PatchDiscriminator, UNetDiscriminator
+from stylesr.models.discriminators import (
+    PatchDiscriminator,
+    UNetDiscriminator,
+    VGGDiscriminator,
+)
 
 
 @pytest.fixture
@@ -125,3 +129,34 @@ def test_unet_states_survive_saving(unet: UNetDiscriminator) -> None:
     other.load_state_dict(unet.state_dict())
     picture = torch.rand(1, 3, 24, 24)
     assert torch.equal(unet(picture), other(picture))
+
+
+# -- VGG ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (40, 64), (50, 33)])
+def test_vgg_scores_a_picture(height: int, width: int) -> None:
+    assert VGGDiscriminator(4)(torch.rand(3, 3, height, width)).shape == (3, 1)
+
+
+def test_vgg_judges_each_picture_by_itself() -> None:
+    critic = VGGDiscriminator(4).eval()  # training would advance the power iteration
+    pictures = torch.rand(3, 3, 32, 32)
+    alone = torch.cat([critic(picture[None]) for picture in pictures])
+    assert torch.allclose(critic(pictures), alone, atol=1e-6)
+
+
+def test_vgg_has_the_papers_widths() -> None:
+    """Eight convolutions of 64 to 512 channels, then 1024 and one."""
+    shapes = [p.shape[0] for p in VGGDiscriminator(64).parameters() if p.ndim > 1]
+    assert shapes == [64, 64, 128, 128, 256, 256, 512, 512, 1024, 1]
+
+
+def test_vgg_takes_a_second_derivative() -> None:
+    """As a gradient penalty does."""
+    critic = VGGDiscriminator(4)
+    picture = torch.rand(2, 3, 32, 32, requires_grad=True)
+    (slope,) = torch.autograd.grad(critic(picture).sum(), picture, create_graph=True)
+    slope.square().sum().backward()
+    gradients = [p.grad for p in critic.parameters() if p.ndim == 4]
+    assert all(g is not None and g.abs().max() > 0 for g in gradients)
