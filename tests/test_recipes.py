@@ -691,7 +691,7 @@ REFUSED_PHOTO = {
     "--network srcnn --config scale=5": "--config scale=5: scale must be a whole number from 2",
     "--network srcnn --config size=5": "--config size=5: ",
     "--network srcnn --config scale": "--config scale: ",
-    "--network espcn --config scale=3": "--crop must be a multiple of 12, got 32",
+    "--network espcn --config scale=3": "--crop must be a multiple of 12, got 40",
     "--network espcn --config scale=3 --crop 48 --degradation mild": "for factors 2 and 4, not",
     "--network srcnn --init {odd}/own-base": "holds a StyleSRNet, not a SRCNN",
     "--network srcnn --batch 0": "--batch must be at least 1, got 0",
