@@ -200,7 +200,8 @@ def main(recipe: Recipe) -> None:
         if recipe.frequency:
             losses["frequency"] = recipe.frequency * frequency_loss(sr, hr)
         if recipe.lattice:
-            losses["lattice"] = recipe.lattice * (lattice_loss(sr) + phase_loss(sr))
+            pattern = lattice_loss(sr, visible=1.0) + phase_loss(sr)
+            losses["lattice"] = recipe.lattice * pattern
         if vgg or critic:  # not always on the same pixels: no pattern may hide in their strides
             down, right = (shift.randrange(STRIDE) for _ in range(2))
             sides = (-right, right - STRIDE, -down, down - STRIDE)

@@ -199,18 +199,19 @@ def tone_loss(picture: Tensor, target: Tensor, reduce: int = 8) -> Tensor:
     return (1 - (a * b).mean(1) / (spread_a * spread_b + 0.0025)).mean()  # as a spread of 5 %
 
 
-def lattice_loss(picture: Tensor, period: int = 4, window: int = 7) -> Tensor:
+def lattice_loss(picture: Tensor, period: int = 4, window: int = 7, visible: float = 3.6) -> Tensor:
     """Share of the fine detail that repeats with the lattice of the upsampling, from 0 to 1.
 
     A picture does not care where its pixels lie on that lattice; a grid does. In each window of
     `window`² blocks of `period`² pixels, the variance of the blocks' mean over the variance
-    within blocks. Sides of at least `period` · `window` pixels.
+    within blocks. Sides of at least `period` · `window` pixels. Detail far below `visible`, in
+    levels of 255, does not count: less is seen in a smooth photo than among strokes.
     """
     blocks = F.pixel_unshuffle(picture, period).unflatten(1, (-1, period**2))
     detail = blocks - blocks.mean(2, keepdim=True)  # (N, 3, period², h, w)
     energy = F.avg_pool2d(detail.square().mean(2), window)
     mean = F.avg_pool2d(detail.flatten(1, 2), window).unflatten(1, (-1, period**2))
-    return (mean.square().mean(2) / (energy + 2e-4)).mean()  # below 3.6 levels nobody sees it
+    return (mean.square().mean(2) / (energy + (visible / 255) ** 2)).mean()
 
 
 def phase_loss(picture: Tensor, period: int = 4) -> Tensor:
