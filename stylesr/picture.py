@@ -27,8 +27,8 @@ class Picture:
         gray: The source was gray; it is written as gray again.
         bits: 8 or 16, the source's bits a channel. 16-bit gray is written as 16-bit gray.
         metadata: What survives of the source's metadata: `DateTime`, `DateTimeOriginal`,
-            `DateTimeDigitized`. `Software` and `DigitalSourceType` (an IPTC code such as
-            `compositeWithTrainedAlgorithmicMedia`) may be added to be written.
+            `DateTimeDigitized`. `Software`, `Description` and `DigitalSourceType` (an IPTC code
+            such as `compositeWithTrainedAlgorithmicMedia`) may be added to be written.
         notices: Sentences for the user on what was changed or left out while reading.
     """
 

@@ -29,6 +29,7 @@ from stylesr.passes import (
     BRUSHES,
     Pass,
     Size,
+    count_pixels,
     count_tiles,
     default_brush,
     photo_passes,
@@ -76,6 +77,7 @@ class Plan:
     Attributes:
         height, width: of the output.
         tiles: how many will be computed in all.
+        work: output pixels that networks will compute, borders included; the time goes by it.
         brush, color: those that will be used; 1 and "style" where nothing is painted.
         seed, tile_size: as asked for.
         paints: whether a style takes part, and not photo models alone.
@@ -87,6 +89,7 @@ class Plan:
     height: int
     width: int
     tiles: int
+    work: int
     brush: int
     color: Color
     seed: int
@@ -142,6 +145,11 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
     def styles(self) -> list[str]:
         """Names of the loaded styles, the default first; the base is not among them."""
         return [name for name in self._nets if name != self.base_name]
+
+    @property
+    def networks(self) -> dict[str, StyleSRNet]:
+        """All loaded networks by name, the base first."""
+        return dict(self._nets)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move or convert all networks, as `torch.nn.Module.to` does; returns the pipeline."""
@@ -342,8 +350,20 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             brush = brush or (default_brush(target) if paints else 1)
             passes = style_passes(size, target, brush, BORDER if paints else 0)
         extra = () if color == "style" else unpainted
-        tiles = sum(count_tiles(step, tile_size) for step in (*passes, *extra))
-        return Plan(*target, tiles, brush, color, seed, tile_size, paints, weights, passes, extra)
+        steps = (*passes, *extra)
+        return Plan(
+            *target,
+            tiles=sum(count_tiles(step, tile_size) for step in steps),
+            work=sum(count_pixels(step) for step in steps),
+            brush=brush,
+            color=color,
+            seed=seed,
+            tile_size=tile_size,
+            paints=paints,
+            weights=weights,
+            passes=passes,
+            photo_passes=extra,
+        )
 
     def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
         """Name and weight of each network that is part of the painting one."""

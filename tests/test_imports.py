@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"exif", "hub", "picture", "profiles", "resample", "tiling"},
-    {"colors", "images"},
+    {"colors", "images", "screen"},
     {"models"},
     {"blending", "checkpoints", "data", "loading", "losses", "passes", "releases"},
     {"metrics"},
