@@ -8,7 +8,7 @@ import re
 import threading
 import time
 import zipfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +41,7 @@ SCREEN_SIDE = 2048  # longer side of what is shown; the file has all pixels
 SKETCH_SIDE = 512  # of the first, quick look
 SKETCH_WORTH = 6  # a sketch is drawn where the picture is so many times the work
 PANEL_SIDE = 768  # of each picture that is compared with all others
-THUMBNAIL_SIDE = 192
+THUMBNAIL_SIDE = 160
 PROBE_SIDE = 96  # of the picture on which the speed is measured before anything was painted
 SCREEN_QUALITY = 92
 
@@ -564,12 +564,11 @@ class Studio:
         seconds = time.perf_counter() - start
         return Batch(archive if files else None, len(files), tuple(failed), seconds)
 
-    def thumbnails(self, photo: Source) -> Iterator[tuple[str, bytes]]:
-        """A square from the middle of `photo` as each model paints it: names and WebP files."""
+    def thumbnail(self, photo: Source, name: str) -> bytes:
+        """A square from the middle of `photo` as a model paints it: a WebP file."""
         small = square(decode(photo), THUMBNAIL_SIDE)
-        for name in [self.names[0], *self.styles]:
-            painted = drain(self.pipeline.stream(small, style=name, scale=2))  # finer strokes
-            yield name, encode(square(painted, THUMBNAIL_SIDE), "webp", quality=85)
+        painted = drain(self.pipeline.stream(small, style=name, scale=2))  # finer strokes
+        return encode(square(painted, THUMBNAIL_SIDE), "webp", quality=85)
 
 
 def _share(name: str, value: object) -> float:

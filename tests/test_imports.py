@@ -22,6 +22,7 @@ LAYERS = [
     {"metrics"},
     {"pipeline"},
     {"speed", "studio"},
+    {"page"},
     {"fidelity"},
     {"likeness", "storage"},
     {"evaluation"},
@@ -33,6 +34,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # What needs more than the package's own dependencies. Everything else works without any extra.
 EXTRAS = {"app": "app", "train": "train", "stylesr.plots": "train", "stylesr.training": "train"}
+EXTRAS |= {f"stylesr.page.{name}": "app" for name in ("batch", "compare", "create", "parts")}
 
 
 def sources() -> Iterator[tuple[str, Path]]:

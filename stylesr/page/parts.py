@@ -1,0 +1,182 @@
+"""What the tabs share: components whose words follow the language, uploads, progress, errors."""
+
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, TypeVar
+
+import gradio as gr
+from gradio.media import get_image
+
+from stylesr.errors import InputError, StyleSRError
+from stylesr.page.words import ENGLISH, Words
+from stylesr.pipeline import Progress
+from stylesr.studio import Choices
+
+__all__ = [
+    "EXAMPLES",
+    "HEAVY",
+    "MAX_FILE_MB",
+    "PRIVATE",
+    "QUICK",
+    "Spoken",
+    "bar",
+    "chosen",
+    "ended",
+    "friendly",
+    "kept",
+    "refusal",
+    "running",
+    "uploaded",
+    "verdicts",
+]
+
+C = TypeVar("C")
+
+EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
+MAX_FILE_MB = 10
+
+# Keywords of events.
+PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+QUICK: dict[str, Any] = {"queue": False, **PRIVATE}
+HEAVY: dict[str, Any] = {  # one at a time, for all visitors and tabs
+    "concurrency_id": "heavy",
+    "concurrency_limit": 1,
+    "show_progress": "hidden",
+    "preprocess": False,  # Gradio would open photos with all of Pillow's decoders
+}
+
+
+class Spoken:
+    """Makes components in the first language, and tells what to change for another."""
+
+    def __init__(self) -> None:
+        self._spoken: list[tuple[Any, Callable[[Words], dict[str, Any]]]] = []
+
+    def __call__(
+        self, kind: Callable[..., C], say: Callable[[Words], dict[str, Any]], **rest: Any
+    ) -> C:
+        """A component of a kind: `say` gives the keywords that are words, `rest` has the others."""
+        component = kind(**say(ENGLISH), **rest)
+        self.follow(component, say)
+        return component
+
+    def follow(self, component: object, say: Callable[[Words], dict[str, Any]]) -> None:
+        """Let a component made elsewhere follow the language too."""
+        self._spoken.append((component, say))
+
+    def updates(self, say: Words) -> dict[Any, Any]:
+        """What to change, by component."""
+        return {component: gr.update(**words(say)) for component, words in self._spoken}
+
+    @property
+    def components(self) -> list[Any]:
+        """All that follow the language."""
+        return [component for component, _ in self._spoken]
+
+
+def uploaded(photo: Any, say: Words) -> str:
+    """The file that Gradio's value of an Image or File stands for.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not isinstance(photo, dict) or not photo.get("path"):
+        raise InputError(say.choose)
+    return str(photo["path"])
+
+
+def chosen(
+    style: str,
+    mix: str | None,
+    share: float,
+    scale: float,
+    width: int | None,
+    strength: float,
+    detail: float,
+    brush: int,
+    color: Any,
+    seed: int,
+) -> Choices:
+    """The values of the page's components, as they are sent, as a visitor's choices.
+
+    Programs may send the numbers among several choices as text.
+    """
+    scale, brush = _number(scale), _number(brush)
+    wide = width if scale == 0 else None
+    return Choices(
+        style, mix or None, share, scale, wide, strength, detail, brush or None, color, seed
+    )
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+@contextmanager
+def kept(cache: str) -> Iterator[Path]:
+    """A new folder in Gradio's cache, which is emptied in time; removed at once on an error."""
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(dir=cache))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def friendly(say: Words) -> Iterator[None]:
+    """Show the visitor what went wrong, and what would work."""
+    try:
+        yield
+    except StyleSRError as error:
+        raise gr.Error(say.say(error), print_exception=False) from error
+
+
+def refusal(check: Callable[[], object], say: Words) -> str:
+    """Why a check refuses; nothing where it does not."""
+    try:
+        check()
+    except StyleSRError as error:
+        return say.say(error)
+    return ""
+
+
+def verdicts(reason: str, count: int) -> list[Any]:
+    """What a `validator=` returns for an event of `count` inputs, of which the first is judged."""
+    return [gr.validate(not reason, reason)] + [gr.validate(True, "")] * (count - 1)
+
+
+def running(work: Generator[Any, None, C], show: Callable[[Any], Any]) -> Generator[Any, None, C]:
+    """Run to the end and return the value; what is yielded goes through `show`."""
+    while True:
+        try:
+            step = next(work)
+        except StopIteration as end:
+            value: C = end.value
+            return value
+        yield show(step)
+
+
+def bar(step: Progress | str, say: Words) -> str:
+    """A progress bar with tiles and time, or with a text and no measure."""
+    if isinstance(step, str):
+        text, done = step, ""
+    else:
+        left = step.seconds / step.done * (step.total - step.done)
+        rest = say.left.format(seconds=f"{left:.0f}") if step.done < step.total else say.writing
+        tile = say.tile.format(done=step.done, total=step.total, seconds=f"{step.seconds:.0f}")
+        text, done = f"{tile}, {rest}", f' value="{step.done / step.total:.3f}"'
+    return (
+        f'<div class="running" role="status"><span>{escape(text)}</span>'
+        f'<progress aria-label="{escape(text)}"{done}></progress></div>'
+    )
+
+
+def ended(text: str) -> str:
+    """A line that screen readers tell."""
+    return f'<div role="status">{text}</div>'
