@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi.middleware import Middleware
 
 from stylesr.page import batch, compare, create
 from stylesr.page.guard import COOKIE, Guard
 from stylesr.page.parts import MAX_FILE_MB, QUICK, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
-from stylesr.studio import Studio
+from stylesr.studio import MAX_BATCH, Studio
+from stylesr.workshop import open_studio
 
 TITLE = "<h1>stylesr</h1><p>{}</p>"
 BROWSER_LANGUAGE = f"""
@@ -62,7 +62,7 @@ def build_page(studio: Studio | None = None) -> gr.Blocks:
     Args:
         studio: the models and limits; by default all models that come with the package.
     """
-    studio = studio or Studio()
+    studio = studio or open_studio()
     spoken = Spoken()
     with gr.Blocks(
         title="stylesr", fill_width=True, analytics_enabled=False, delete_cache=(300, 900)
@@ -108,7 +108,7 @@ def about(say: Words) -> str:
 
 def launch(page: gr.Blocks, **options: Any) -> Any:
     """Serve the page with its looks and safety settings; options as for `gr.Blocks.launch`."""
-    guard = Middleware(Guard, max_upload=20 * MAX_FILE_MB * 1_000_000)
+    guard = Guard, (), {"max_upload": MAX_BATCH * MAX_FILE_MB * 1_000_000}  # for Starlette
     settings: dict[str, Any] = {
         "theme": THEME,
         "css_paths": Path(__file__).with_name("app.css"),

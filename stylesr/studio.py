@@ -182,7 +182,7 @@ class Studio:
         self.max_batch = max_batch
         self.max_seconds = max_seconds
         self._lock = threading.Lock()
-        self._rates: dict[str, float] = {}  # seconds a pixel, computed and written
+        self.rates: dict[str, float] = {}  # seconds a pixel, to compute and to write
 
     # -- models -------------------------------------------------------------------------------
 
@@ -285,12 +285,12 @@ class Studio:
         Loads the models; the first time, if nothing was painted yet, measures on a small picture.
         """
         plan = self.pipeline.plan(size, **self.options(size, choices))
-        if not self._rates:
+        if not self.rates:
             self._probe()
-        seconds = plan.work * self._rates["compute"]
+        seconds = plan.work * self.rates["compute"]
         if _is_worth_a_sketch(size, plan):
             seconds *= 1 + 1 / SKETCH_WORTH
-        return seconds + plan.height * plan.width * self._rates["write"]
+        return seconds + plan.height * plan.width * self.rates["write"]
 
     def _probe(self) -> None:
         picture = Picture(torch.linspace(0, 1, PROBE_SIDE).expand(3, PROBE_SIDE, PROBE_SIDE))
@@ -308,7 +308,7 @@ class Studio:
     def _learn(self, rate: str, seconds: float, pixels: int) -> None:
         """The mean of what was known and the newest: other work on the machine comes and goes."""
         newest = seconds / max(pixels, 1)
-        self._rates[rate] = (self._rates.get(rate, newest) + newest) / 2
+        self.rates[rate] = (self.rates.get(rate, newest) + newest) / 2
 
     # -- one picture --------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ LAYERS = [
     {"metrics"},
     {"pipeline"},
     {"speed", "studio"},
+    {"workshop"},
     {"page"},
     {"fidelity"},
     {"likeness", "storage"},

@@ -231,7 +231,7 @@ def test_the_estimate_grows_with_the_work_and_learns(studio: Studio, cat: Path) 
     small, large = (studio.estimate((100, 100), chosen(scale=scale)) for scale in (1, 4))
     assert 0 < small < large
     slower = Studio(studio.models)
-    slower._rates = {name: 10 * rate for name, rate in studio._rates.items()}
+    slower.rates = {name: 10 * rate for name, rate in studio.rates.items()}
     assert slower.estimate((100, 100), chosen(scale=4)) == pytest.approx(10 * large)
 
 

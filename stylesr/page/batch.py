@@ -14,6 +14,7 @@ from stylesr.page.parts import (
     Spoken,
     bar,
     ended,
+    first_style,
     friendly,
     kept,
     refusal,
@@ -69,7 +70,7 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                     "label": w.style,
                     "choices": [(w.way_name(base), base), *((w.style_name(s), s) for s in styles)],
                 },
-                value=next(iter(styles), base),
+                value=first_style(studio),
                 elem_id="batch-style",
             )
             scale = spoken(

@@ -264,10 +264,11 @@ class Compare:
 def _table(done: tuple[Panel, ...], say: Words) -> str:
     """Size, time and, where there is an original, PSNR of each result."""
     measured = any(panel.psnr is not None for panel in done)
-    heads = [say.way, say.enlarge, say.time, *(["PSNR-Y"] if measured else [])]
+    heads = [say.result, say.enlarge, say.time, *(["PSNR-Y"] if measured else [])]
     rows = []
     for panel in done:
-        cells = [f"{panel.width} × {panel.height}", f"{panel.seconds:.2f} s"]
+        megabytes = f"{panel.file.stat().st_size / 1e6:.1f} MB"
+        cells = [f"{panel.width} × {panel.height}, {megabytes}", f"{panel.seconds:.2f} s"]
         if panel.psnr is not None:
             cells.append(f"{panel.psnr:.2f} dB")
         name = f'<th scope="row">{escape(say.way_name(panel.name))}</th>'

@@ -22,6 +22,7 @@ from stylesr.page.parts import (
     bar,
     chosen,
     ended,
+    first_style,
     friendly,
     kept,
     refusal,
@@ -36,7 +37,6 @@ from stylesr.tiling import drain
 
 __all__ = ["Create", "build"]
 
-FIRST_STYLE = "starry-night"  # chosen at first, if it is there
 FORMATS = ("png", "webp", "jpeg")
 
 SHOW_RESULT = """
@@ -139,7 +139,7 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
             "label": w.style,
             "choices": [(w.way_name(base), base), *((w.style_name(s), s) for s in styles)],
         },
-        value=FIRST_STYLE if FIRST_STYLE in styles else next(iter(styles), base),
+        value=first_style(studio),
         elem_id="styles",
     )
     scale = spoken(

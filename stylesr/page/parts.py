@@ -14,7 +14,7 @@ from gradio.media import get_image
 from stylesr.errors import InputError, StyleSRError
 from stylesr.page.words import ENGLISH, Words
 from stylesr.pipeline import Progress
-from stylesr.studio import Choices
+from stylesr.studio import Choices, Studio
 
 __all__ = [
     "EXAMPLES",
@@ -26,6 +26,7 @@ __all__ = [
     "bar",
     "chosen",
     "ended",
+    "first_style",
     "friendly",
     "kept",
     "refusal",
@@ -38,6 +39,7 @@ C = TypeVar("C")
 
 EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
 MAX_FILE_MB = 10
+FIRST_STYLE = "starry-night"
 
 # Keywords of events.
 PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -76,6 +78,13 @@ class Spoken:
     def components(self) -> list[Any]:
         """All that follow the language."""
         return [component for component, _ in self._spoken]
+
+
+def first_style(studio: Studio) -> str:
+    """The style that is chosen at first."""
+    if FIRST_STYLE in studio.styles:
+        return FIRST_STYLE
+    return next(iter(studio.styles), studio.names[0])
 
 
 def uploaded(photo: Any, say: Words) -> str:

@@ -89,7 +89,6 @@ class Words:
     is_original_info: str
     compare: str
     all_ways: str
-    way: str
     time: str
     one_side: str
     other_side: str
@@ -197,7 +196,6 @@ ENGLISH = Words(
     "each comes.",
     compare="Compare",
     all_ways="All results",
-    way="Way",
     time="Time",
     one_side="Left",
     other_side="Right",
@@ -353,7 +351,6 @@ CHINESE = Words(
     is_original_info="先缩小，再放大并测量：PSNR 表示各结果与原图的接近程度。",
     compare="比较",
     all_ways="全部结果",
-    way="方式",
     time="用时",
     one_side="左",
     other_side="右",
