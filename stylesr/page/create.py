@@ -434,9 +434,7 @@ class Create:
             return None, say.choose, refused
         except StyleSRError as error:
             return gr.skip(), say.say(error), refused
-        text = say.result_size.format(
-            width=size[1], height=size[0], new_width=target[1], new_height=target[0]
-        )
+        text = f"{size[1]} × {size[0]} → <b>{target[1]} × {target[0]}</b>"
         about = say.seconds.format(seconds=f"{max(1, seconds):.0f}")
         return gr.skip(), f"{text} · {about}", gr.Button(interactive=True)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.media import get_image
+from gradio.utils import get_upload_folder
 
 from stylesr.errors import InputError, StyleSRError
 from stylesr.page.words import ENGLISH, Words
@@ -91,11 +92,14 @@ def uploaded(photo: Any, say: Words) -> str:
     """The file that Gradio's value of an Image or File stands for.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is one of this machine's that nobody uploaded.
     """
-    if not isinstance(photo, dict) or not photo.get("path"):
+    path = photo.get("path") if isinstance(photo, dict) else None
+    if not path or not isinstance(path, str):
         raise InputError(say.choose)
-    return str(photo["path"])
+    if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+        raise InputError(say.not_uploaded)
+    return path
 
 
 def chosen(

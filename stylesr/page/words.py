@@ -56,7 +56,6 @@ class Words:
 
     choose: str
     limits: str
-    result_size: str
     seconds: str
     paint: str
     enlarge_it: str
@@ -80,6 +79,7 @@ class Words:
     formats: tuple[str, str, str]
     download: str
     gone: str
+    not_uploaded: str
     busy: str
     crowded: str
     failed: str
@@ -162,7 +162,6 @@ ENGLISH = Words(
     variation="Variation",
     choose="Choose a photo to begin.",
     limits="JPEG, PNG or WebP, up to {file} MB and {input} megapixels; results up to {output}.",
-    result_size="{width} × {height} → <b>{new_width} × {new_height}</b>",
     seconds="about {seconds} s",
     paint="Paint",
     enlarge_it="Enlarge",
@@ -186,6 +185,7 @@ ENGLISH = Words(
     formats=("PNG", "WebP, lossless", "JPEG"),
     download="Download {format}, {width} × {height}, {size} MB",
     gone="The file is deleted by now: paint it again.",
+    not_uploaded="This file was not uploaded to the page; upload it first.",
     busy="Many people are painting right now. Please try again in a minute.",
     crowded="The file or request is larger than the page accepts.",
     failed="That did not work: {reason}",
@@ -319,7 +319,6 @@ CHINESE = Words(
     variation="变化",
     choose="请先选择一张照片。",
     limits="JPEG、PNG 或 WebP，最大 {file} MB、{input} 百万像素；结果最大 {output} 百万像素。",
-    result_size="{width} × {height} → <b>{new_width} × {new_height}</b>",
     seconds="约 {seconds} 秒",
     paint="绘制",
     enlarge_it="放大",
@@ -343,6 +342,7 @@ CHINESE = Words(
     formats=("PNG", "WebP（无损）", "JPEG"),
     download="下载 {format}，{width} × {height}，{size} MB",
     gone="文件已删除，请重新绘制。",
+    not_uploaded="该文件未上传到本页面，请先上传。",
     busy="现在使用的人很多，请一分钟后再试。",
     crowded="文件或请求超过了本页面的上限。",
     failed="未能完成：{reason}",
