@@ -29,7 +29,7 @@ from stylesr.tiling import drain
 __all__ = ["Batch", "Choices", "Painting", "Panel", "Sketch", "Studio"]
 
 MAX_INPUT_PIXELS = 16_000_000
-MAX_OUTPUT_PIXELS = 24_000_000
+MAX_OUTPUT_PIXELS = 20_000_000
 MAX_BATCH = 12  # pictures
 MAX_SECONDS = 240.0
 

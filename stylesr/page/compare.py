@@ -15,6 +15,7 @@ from stylesr.page.parts import (
     Spoken,
     bar,
     ended,
+    first_style,
     friendly,
     kept,
     refusal,
@@ -220,8 +221,7 @@ class Compare:
                 step = Progress(len(done), len(self.ways), seconds)
                 shown = {p.status: bar(step, say), p.result: gr.Column(visible=True)}
                 yield shown | {p.gallery: self._gallery(done, say)}
-            left, right = done[0].name, done[min(2, len(done) - 1)].name
-            shown = self.speak(done, left, right, language)
+            shown = self.speak(done, BICUBIC, first_style(self.studio), language)
             status = ended(say.done.format(seconds=f"{seconds:.1f}"))
             yield shown | {p.status: status, p.done: done}
 
