@@ -201,14 +201,14 @@ def test_upload_paint_compare_download(
 ) -> None:
     v = visit(size)
     v.upload(cat)
-    expect(v.page.locator("#size")).to_have_text(re.compile("40 × 30 → 160 × 120 · about 1 s"))
+    expect(v.page.locator("#size")).to_have_text(re.compile("40 × 30 → 160 × 120 · ≈ 1 s"))
     v.paint()
     expected = studio.pipeline(cat, style="dots", scale=4).images[0]
     name, file = v.download()
     assert name == "cat-dots-x4.png"
     assert np.array_equal(pixels(file), np.asarray(expected))
 
-    expect(v.page.get_by_text("Photo, enlarged and result")).to_be_visible()
+    expect(v.page.get_by_text("Photo, enlarged · result")).to_be_visible()
     sides = "images => images.map(i => [i.naturalWidth, i.naturalHeight])"
     assert v.slider_images.evaluate_all(sides) == [[160, 120], [160, 120]]
     expect(v.slider_images.first).to_be_in_viewport()
@@ -220,7 +220,7 @@ def test_upload_paint_compare_download(
     assert np.array_equal(pixels(file), np.asarray(expected))
 
     v.pick("#other", "Style first, then enlarge")
-    expect(v.page.get_by_text("Style first, then enlarge and result")).to_be_visible()
+    expect(v.page.get_by_text("Style first, then enlarge · result")).to_be_visible()
     v.tab("Side by side")
     expect(v.page.get_by_alt_text("Style first, then enlarge")).to_be_visible()
     expect(v.page.get_by_alt_text("Result", exact=True)).to_be_visible()
@@ -272,7 +272,7 @@ def test_the_switch_turns_labels_notices_and_errors(
     v.choose("中文", "#language")
     expect(v.page.locator("#start")).to_have_text("放大")
     expect(v.page.locator("#download")).to_contain_text("下载 PNG")
-    expect(v.page.get_by_text("照片（放大）与结果")).to_be_visible()
+    expect(v.page.get_by_text("照片（放大） · 结果")).to_be_visible()
     v.paint("完成，用时")
     expect(v.page.locator("#status")).to_contain_text("使用了 2 帧中的第一帧")
     name, file = v.download()
@@ -419,7 +419,7 @@ def test_programs_paint_by_the_endpoints(address: str, studio: Studio, cat: Path
     told = page.predict(**asked, api_name="/estimate")
     assert (told["width"], told["height"]) == (80, 60) and told["seconds"] >= 0
     with pytest.raises(Exception, match="width must be a whole number from 16 to 320"):
-        page.predict(photo=handle_file(cat), scale=0, width=9999, api_name="/enhance")
+        page.predict(photo=handle_file(cat), scale="width", width=9999, api_name="/enhance")
 
 
 def test_attacks_are_refused_and_the_page_is_well(address: str, cat: Path) -> None:
@@ -450,7 +450,7 @@ def test_attacks_are_refused_and_the_page_is_well(address: str, cat: Path) -> No
             ({"path": str(cat), "meta": meta}, 400),  # on this machine, but never uploaded
             ({"path": str(cat)}, 422),  # without what tells Gradio to look where it is
         ]:
-            body = {"data": [photo, "dots", "", 0.5, 2, 0, 1, 0, 0, "style", 0, "png", "en"]}
+            body = {"data": [photo, "dots", "", 0.5, "2", 0, 1, 0, "auto", "style", 0, "png", "en"]}
             answer = client.post(f"{api}/call/enhance", json=body)
             assert answer.status_code == status, (photo, answer.text)
         assert "was not uploaded to the page" in answer.text

@@ -37,6 +37,7 @@ from stylesr.tiling import drain
 
 __all__ = ["Create", "build"]
 
+BRUSHES = ("auto", "1", "2", "4")
 FORMATS = ("png", "webp", "jpeg")
 
 SHOW_RESULT = """
@@ -104,7 +105,7 @@ def build(studio: Studio, spoken: Spoken, language: gr.Radio, cache: str) -> "Cr
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             inputs = lay_out_inputs(studio, spoken)
-        with gr.Column(scale=8, min_width=320):
+        with gr.Column(scale=8, min_width=320, elem_id="output"):
             outputs = lay_out_outputs(studio, spoken)
     create = Create(studio, inputs, outputs, cache)
     wire(create, language)
@@ -146,9 +147,9 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
         gr.Radio,
         lambda w: {
             "label": w.enlarge,
-            "choices": [(w.same_size, 1), ("2×", 2), ("4×", 4), (w.width_choice, 0)],
+            "choices": [(w.same_size, "1"), ("2×", "2"), ("4×", "4"), (w.width_choice, "width")],
         },
-        value=4,
+        value="4",
         elem_id="scale",
     )
     width = spoken(
@@ -189,9 +190,9 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
             gr.Radio,
             lambda w: {
                 "label": w.brush,
-                "choices": list(zip(w.brushes, (0, 1, 2, 4), strict=True)),
+                "choices": list(zip(w.brushes, BRUSHES, strict=True)),
             },
-            value=0,
+            value="auto",
         )
         color = spoken(
             gr.Radio,
@@ -438,7 +439,7 @@ class Create:
         about = say.seconds.format(seconds=f"{max(1, seconds):.0f}")
         return gr.skip(), f"{text} · {about}", gr.Button(interactive=True)
 
-    def choose(self, style: str, mix: str, scale: int, language: str) -> tuple[Any, ...]:
+    def choose(self, style: str, mix: str, scale: str, language: str) -> tuple[Any, ...]:
         """Leave out what has no meaning for the choice."""
         say, paints = words(language), style != self.studio.names[0]
         return (
@@ -446,7 +447,7 @@ class Create:
             gr.Slider(visible=not paints and self.studio.has_detail),
             gr.Accordion(visible=paints),
             gr.Slider(visible=bool(mix)),
-            gr.Number(visible=not scale),
+            gr.Number(visible=scale == "width"),
             gr.Button(say.paint if paints else say.enlarge_it),
         )
 
@@ -558,11 +559,11 @@ class Create:
         style: str,
         mix: str = "",
         share: float = 0.5,
-        scale: int = 4,
+        scale: str = "4",
         width: int = 2048,
         strength: float = 1,
         detail: float = 0,
-        brush: int = 0,
+        brush: str = "auto",
         color: str = "style",
         seed: int = 0,
         format: str = "png",
@@ -575,11 +576,11 @@ class Create:
             style: A style's name, or "photo" to enlarge only.
             mix: A second style to mix in, or "".
             share: Of the second style, 0 to 1.
-            scale: 1, 2 or 4; 0 to give the width instead.
-            width: Of the result in pixels, where scale is 0.
+            scale: "1", "2" or "4" times the photo's size, or "width".
+            width: Of the result in pixels, where scale is "width".
             strength: Of the style: 0 for none, 1 for the style, up to 1.5.
             detail: Of plain enlargement: 0 is faithful, 1 is vivid where that model is there.
-            brush: 1, 2 or 4 for fine, medium or broad strokes; 0 lets the size decide.
+            brush: "1", "2" or "4" for fine, medium or broad strokes; "auto" goes by the size.
             color: "style", "photo" for the photo's colours, or "palette" for its drawing too.
             seed: Of the variation, 0 to 99.
             format: "png" or "webp", without loss, or "jpeg".
@@ -601,11 +602,11 @@ class Create:
         style: str,
         mix: str = "",
         share: float = 0.5,
-        scale: int = 4,
+        scale: str = "4",
         width: int = 2048,
         strength: float = 1,
         detail: float = 0,
-        brush: int = 0,
+        brush: str = "auto",
         color: str = "style",
         seed: int = 0,
         language: str = "en",
@@ -617,11 +618,11 @@ class Create:
             style: A style's name, or "photo" to enlarge only.
             mix: A second style to mix in, or "".
             share: Of the second style, 0 to 1.
-            scale: 1, 2 or 4; 0 to give the width instead.
-            width: Of the result in pixels, where scale is 0.
+            scale: "1", "2" or "4" times the photo's size, or "width".
+            width: Of the result in pixels, where scale is "width".
             strength: Of the style: 0 for none, 1 for the style, up to 1.5.
             detail: Of plain enlargement, 0 to 1.
-            brush: 1, 2 or 4; 0 lets the size decide.
+            brush: "1", "2", "4" or "auto".
             color: "style", "photo" or "palette".
             seed: Of the variation, 0 to 99.
             language: Of error messages: "en" or "zh".

@@ -106,27 +106,34 @@ def chosen(
     style: str,
     mix: str | None,
     share: float,
-    scale: float,
+    scale: str,
     width: int | None,
     strength: float,
     detail: float,
-    brush: int,
+    brush: str,
     color: Any,
     seed: int,
 ) -> Choices:
     """The values of the page's components, as they are sent, as a visitor's choices.
 
-    Programs may send the numbers among several choices as text.
+    Numbers among several choices are texts, as Gradio tells tools; a program may send numbers.
     """
-    scale, brush = _number(scale), _number(brush)
-    wide = width if scale == 0 else None
     return Choices(
-        style, mix or None, share, scale, wide, strength, detail, brush or None, color, seed
+        style=style,
+        mix=mix or None,
+        share=share,
+        scale=4 if scale == "width" else _number(scale),
+        width=(width or 0) if scale == "width" else None,
+        strength=strength,
+        detail=detail,
+        brush=None if brush == "auto" else _number(brush),
+        color=color,
+        seed=seed,
     )
 
 
 def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isdigit() else value
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 @contextmanager
