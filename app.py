@@ -13,7 +13,7 @@ import gradio as gr
 
 from stylesr.page import batch, compare, create
 from stylesr.page.guard import COOKIE, Guard
-from stylesr.page.parts import MAX_FILE_MB, QUICK, Spoken
+from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
 from stylesr.studio import MAX_BATCH, Studio
 from stylesr.workshop import open_studio
@@ -65,7 +65,7 @@ def build_page(studio: Studio | None = None) -> gr.Blocks:
     studio = studio or open_studio()
     spoken = Spoken()
     with gr.Blocks(
-        title="stylesr", fill_width=True, analytics_enabled=False, delete_cache=(300, 900)
+        title="stylesr", fill_width=True, analytics_enabled=False, delete_cache=(300, KEEP_SECONDS)
     ) as page:
         with gr.Row(elem_id="head"):
             spoken(gr.HTML, lambda w: {"value": TITLE.format(w.tagline)}, elem_id="title")

@@ -282,8 +282,9 @@ def test_the_switch_turns_labels_notices_and_errors(
 
     v.upload(notes)
     expect(v.page.get_by_text("“notes.png”不是 JPEG").first).to_be_visible()
-    v.page.reload()
-    expect(v.page.locator("#start")).to_have_text("绘制")  # remembered
+    again = v.page.context.new_page()
+    again.goto(v.page.url)
+    expect(again.locator("#start")).to_have_text("绘制")  # the language is remembered
 
 
 # -- comparing, several -----------------------------------------------------------------------

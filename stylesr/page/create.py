@@ -118,6 +118,7 @@ def build(studio: Studio, spoken: Spoken, language: gr.Radio, cache: str) -> "Cr
 def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
     """Photo, style and options."""
     base, styles = studio.names[0], studio.styles
+    paints = first_style(studio) != base
     photo = spoken(
         gr.Image,
         lambda w: {"label": w.photo, "placeholder": w.drop},
@@ -156,7 +157,13 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
         gr.Number, lambda w: {"label": w.width}, value=2048, precision=0, minimum=16, visible=False
     )
     strength = spoken(
-        gr.Slider, lambda w: {"label": w.strength}, minimum=0, maximum=1.5, value=1, step=0.05
+        gr.Slider,
+        lambda w: {"label": w.strength},
+        minimum=0,
+        maximum=1.5,
+        value=1,
+        step=0.05,
+        visible=paints,
     )
     detail = spoken(
         gr.Slider,
@@ -165,9 +172,9 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
         maximum=1,
         value=0,
         step=0.05,
-        visible=False,
+        visible=not paints and studio.has_detail,
     )
-    with spoken(gr.Accordion, lambda w: {"label": w.more}, open=False) as more:
+    with spoken(gr.Accordion, lambda w: {"label": w.more}, open=False, visible=paints) as more:
         mix = spoken(
             gr.Dropdown,
             lambda w: {

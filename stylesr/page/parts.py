@@ -1,8 +1,10 @@
 """What the tabs share: components whose words follow the language, uploads, progress, errors."""
 
 import shutil
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from html import escape
 from pathlib import Path
 from tempfile import mkdtemp
@@ -20,6 +22,7 @@ from stylesr.studio import Choices, Studio
 __all__ = [
     "EXAMPLES",
     "HEAVY",
+    "KEEP_SECONDS",
     "MAX_FILE_MB",
     "PRIVATE",
     "QUICK",
@@ -40,6 +43,7 @@ C = TypeVar("C")
 
 EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
 MAX_FILE_MB = 10
+KEEP_SECONDS = 900  # of results; uploads are kept as long, and looked for every 300
 FIRST_STYLE = "starry-night"
 
 # Keywords of events.
@@ -138,14 +142,21 @@ def _number(value: Any) -> Any:
 
 @contextmanager
 def kept(cache: str) -> Iterator[Path]:
-    """A new folder in Gradio's cache, which is emptied in time; removed at once on an error."""
+    """A new folder in Gradio's cache, removed after 15 minutes, or at once on an error.
+
+    Gradio itself removes only files that it has shown.
+    """
     Path(cache).mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(dir=cache))
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)
     try:
         yield folder
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove()
         raise
+    timer = threading.Timer(KEEP_SECONDS, remove)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager
