@@ -6,6 +6,7 @@ everything else is settings, so a body of more than 64 kB is an attack, such as 
 and passes on files of public hosts: both are refused.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -28,6 +29,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)  # but see _is_ours
 _FETCHES = re.compile(r"/gradio_api/(file=\s*[a-z][a-z0-9+.-]*:|proxy=)", re.IGNORECASE)
+_JOINS = re.compile(r"/gradio_api/(queue/join|call/)")
 _CLOSED = re.compile(
     r"/gradio_api/(api/|runs|run-history|vibe|undo-vibe|dev|profiling|process_rec|deep_link)"
     r"|/monitoring|/svelte|/login|/openapi.json"
@@ -45,6 +47,7 @@ class Guard:
 
     def __init__(self, app: App, max_upload: int, max_body: int = MAX_BODY) -> None:
         self.app, self.max_upload, self.max_body = app, max_upload, max_body
+        self._door = asyncio.Lock()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 403, 404 or 413."""
@@ -95,6 +98,11 @@ class Guard:
             await _refuse(send, 413, say.crowded)
         elif _has_address(body, is_tool):
             await _refuse(send, 403, "give a picture as an upload: this page fetches no addresses")
+        elif _JOINS.match(scope["path"]):
+            # Gradio looks whether there is room, checks the photo, and only then takes the place:
+            # of many at once all would find room.
+            async with self._door:
+                await self.app(scope, _replay(body, receive), send)
         else:
             await self.app(scope, _replay(body, receive), send)
 

@@ -132,3 +132,29 @@ def test_doors_are_closed(method: str, path: str, status: int) -> None:
 def test_a_full_queue_is_told_in_the_visitors_language(headers: dict[str, str], word: str) -> None:
     status, body = ask(JOIN, b'"the queue is full"', headers=headers)
     assert status == 429 and word in json.loads(body)["detail"]
+
+
+def test_visitors_join_the_line_one_at_a_time() -> None:
+    inside, most = 0, 0
+
+    async def join(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0)
+        inside -= 1
+        await echo(scope, receive, send)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        pass
+
+    async def crowd() -> None:
+        guard = Guard(join, max_upload=1)
+        scope = {"type": "http", "method": "POST", "path": JOIN, "headers": []}
+        await asyncio.gather(*(guard(scope, receive, send) for _ in range(8)))
+
+    asyncio.run(crowd())
+    assert most == 1
