@@ -13,7 +13,7 @@ import gradio as gr
 
 from stylesr.page import batch, compare, create
 from stylesr.page.guard import COOKIE, Guard
-from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Spoken
+from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
 from stylesr.studio import MAX_BATCH, Studio
 from stylesr.workshop import open_studio
@@ -67,6 +67,7 @@ def build_page(studio: Studio | None = None) -> gr.Blocks:
     with gr.Blocks(
         title="stylesr", fill_width=True, analytics_enabled=False, delete_cache=(300, KEEP_SECONDS)
     ) as page:
+        site = Site(page)
         with gr.Row(elem_id="head"):
             spoken(gr.HTML, lambda w: {"value": TITLE.format(w.tagline)}, elem_id="title")
             language = gr.Radio(
@@ -78,11 +79,11 @@ def build_page(studio: Studio | None = None) -> gr.Blocks:
             )
         with gr.Tabs(elem_id="tabs"):
             with spoken(gr.Tab, lambda w: {"label": w.tabs["create"]}, id="create"):
-                first = create.build(studio, spoken, language, page.GRADIO_CACHE)
+                first = create.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["compare"]}, id="compare"):
-                compare.build(studio, spoken, language, page.GRADIO_CACHE)
+                compare.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["batch"]}, id="batch"):
-                batch.build(studio, spoken, language, page.GRADIO_CACHE)
+                batch.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["about"]}, id="about"):
                 spoken(gr.Markdown, lambda w: {"value": about(w)}, elem_id="about")
         spoken(gr.Markdown, lambda w: {"value": w.note}, elem_id="note")
@@ -98,7 +99,7 @@ def build_page(studio: Studio | None = None) -> gr.Blocks:
             js=REMEMBER_LANGUAGE,
             **QUICK,
         )
-    return page.queue(max_size=16, api_open=False)
+    return page.queue(max_size=200, api_open=False)
 
 
 def about(say: Words) -> str:

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import app
 from stylesr.errors import InputError
+from stylesr.page import parts
 from stylesr.pipeline import Progress
 from stylesr.studio import Painting, Studio
 from tests import tiny
@@ -83,7 +84,6 @@ class Visit:
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
-        self.mistakes: list[str] = []  # that the server is expected to refuse
         self.errors: list[str] = []
         self.strangers: list[str] = []
         page.set_default_timeout(PATIENCE)
@@ -345,7 +345,7 @@ class Endless:
 
 
 def test_stop_stops_and_the_next_in_line_is_painted(
-    visit: Open, studio: Studio, cat: Path, monkeypatch: pytest.MonkeyPatch
+    visit: Open, address: str, studio: Studio, cat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = visit(), visit(PHONE)
     for v in (first, second):
@@ -359,6 +359,23 @@ def test_stop_stops_and_the_next_in_line_is_painted(
         expect(first.page.locator("#start")).to_be_hidden()
     second.page.locator("#start").click()
     expect(second.page.locator("#status")).to_contain_text("Waiting for its turn")
+    with monkeypatch.context() as patch:  # now one waits, and there is room for no more
+        patch.setattr(parts, "MOST_WAITING", 1)
+        third = visit()  # sees the page all the same
+        third.upload(cat)
+        third.page.locator("#start").click()
+        expect(third.page.get_by_text("Many people are painting")).to_be_visible()
+        expect(third.page.locator("#start")).to_be_visible()
+        with httpx.Client() as client:  # nor for programs
+            upload = client.post(
+                f"{address}gradio_api/upload", files={"files": ("cat.png", cat.read_bytes())}
+            )
+            photo = {"path": upload.json()[0], "meta": {"_type": "gradio.FileData"}}
+            values = [photo, "dots", "", 0.5, "2", 0, 1, 0, "auto", "style", 0]
+            body = {"data": [*values, "png", "en"]}
+            answer = client.post(f"{address}gradio_api/call/enhance", json=body)
+            assert answer.status_code == 422 and "Many people" in answer.text
+        third.errors.clear()  # the refusal, told on the console too
     assert not endless.closed.is_set()
     first.page.locator("#stop").click()
     expect(first.page.locator("#status")).to_have_text("Stopped.")

@@ -9,14 +9,15 @@ import gradio as gr
 
 from stylesr.page.parts import (
     HEAVY,
+    LIGHT,
     MAX_FILE_MB,
     QUICK,
+    Site,
     Spoken,
     bar,
     ended,
     first_style,
     friendly,
-    kept,
     refusal,
     running,
     uploaded,
@@ -42,9 +43,9 @@ class Parts:
     download: gr.DownloadButton
 
 
-def build(studio: Studio, spoken: Spoken, language: gr.Radio, cache: str) -> "Several":
+def build(studio: Studio, spoken: Spoken, language: gr.Radio, site: Site) -> "Several":
     """Lay the tab out and wire it; to be called inside of it."""
-    several = Several(studio, lay_out(studio, spoken), cache)
+    several = Several(studio, lay_out(studio, spoken), site)
     wire(several, language)
     return several
 
@@ -119,7 +120,7 @@ def wire(several: "Several", language: gr.Radio) -> None:
         preprocess=False,
         **QUICK,
     )
-    run = p.start.click(several.begin, asked, buttons, preprocess=False, **QUICK).success(
+    run = p.start.click(several.begin, asked, buttons, **LIGHT).success(
         several.run,
         asked,
         [p.status, p.download],
@@ -135,8 +136,8 @@ def wire(several: "Several", language: gr.Radio) -> None:
 class Several:
     """What the tab does on a visitor's actions."""
 
-    def __init__(self, studio: Studio, parts: Parts, cache: str) -> None:
-        self.studio, self.parts, self.cache = studio, parts, cache
+    def __init__(self, studio: Studio, parts: Parts, site: Site) -> None:
+        self.studio, self.parts, self.site = studio, parts, site
 
     def _check(self, photos: Any, order: Choices, say: Words) -> list[str]:
         files = [uploaded(photo, say) for photo in photos or [None]]
@@ -156,7 +157,8 @@ class Several:
     ) -> list[Any]:
         """Refuse too many pictures or pixels before they stand in the queue."""
         say, order = words(language), Choices(style, scale=scale, strength=strength)
-        return verdicts(refusal(partial(self._check, photos, order, say), say), 5)
+        reason = refusal(partial(self._check, photos, order, say), say)
+        return verdicts(reason or refusal(partial(self.site.check_room, say), say), 5)
 
     def begin(
         self, photos: Any, style: str, scale: int, strength: float, language: str
@@ -165,6 +167,7 @@ class Several:
         say, order = words(language), Choices(style, scale=scale, strength=strength)
         with friendly(say):
             self._check(photos, order, say)
+            self.site.check_room(say)
         return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
 
     def run(
@@ -173,7 +176,7 @@ class Several:
         """Paint all photos into one file."""
         say, p = words(language), self.parts
         order = Choices(style, scale=scale, strength=strength)
-        with friendly(say), kept(self.cache) as folder:
+        with friendly(say), self.site.kept() as folder:
             files = self._check(photos, order, say)
             yield {p.status: bar(say.starting, say), p.download: gr.update(visible=False)}
             work = self.studio.batch(files, folder, order)

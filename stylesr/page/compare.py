@@ -10,14 +10,15 @@ import gradio as gr
 from stylesr.page.parts import (
     EXAMPLES,
     HEAVY,
+    LIGHT,
     PRIVATE,
     QUICK,
+    Site,
     Spoken,
     bar,
     ended,
     first_style,
     friendly,
-    kept,
     refusal,
     uploaded,
     verdicts,
@@ -48,9 +49,9 @@ class Parts:
     done: gr.State
 
 
-def build(studio: Studio, spoken: Spoken, language: gr.Radio, cache: str) -> "Compare":
+def build(studio: Studio, spoken: Spoken, language: gr.Radio, site: Site) -> "Compare":
     """Lay the tab out and wire it; to be called inside of it."""
-    compare = Compare(studio, lay_out(studio, spoken), cache)
+    compare = Compare(studio, lay_out(studio, spoken), site)
     wire(compare, language)
     return compare
 
@@ -149,10 +150,13 @@ def wire(compare: "Compare", language: gr.Radio) -> None:
     asked = [p.photo, p.scale, p.original, language]
     buttons = [p.start, p.stop, p.status]
     pair = [p.left, p.right, language]
-    p.photo.change(compare.look, [p.photo, language], [p.photo, p.start], preprocess=False, **QUICK)
-    run = p.start.click(
-        compare.begin, [p.photo, language], buttons, preprocess=False, **QUICK
-    ).success(
+    p.photo.change(
+        compare.look,
+        [p.photo, language],
+        [p.photo, p.start],
+        **LIGHT,
+    )
+    run = p.start.click(compare.begin, [p.photo, language], buttons, **LIGHT).success(
         compare.run,
         asked,
         [p.status, p.result, p.gallery, p.left, p.right, p.slider, p.table, p.done],
@@ -172,8 +176,8 @@ def wire(compare: "Compare", language: gr.Radio) -> None:
 class Compare:
     """What the tab does on a visitor's actions."""
 
-    def __init__(self, studio: Studio, parts: Parts, cache: str) -> None:
-        self.studio, self.parts, self.cache = studio, parts, cache
+    def __init__(self, studio: Studio, parts: Parts, site: Site) -> None:
+        self.studio, self.parts, self.site = studio, parts, site
 
     @property
     def ways(self) -> list[str]:
@@ -185,23 +189,25 @@ class Compare:
         if photo is None:
             return gr.skip(), gr.Button(interactive=False)
         say = words(language)
-        if reason := self._refusal(photo, say):
+        if reason := refusal(lambda: self.studio.measure(uploaded(photo, say)), say):
             gr.Warning(reason)
             return None, gr.Button(interactive=False)
         return gr.skip(), gr.Button(interactive=True)
 
     def valid(self, photo: Any, scale: int, original: bool, language: str) -> list[Any]:
         """Refuse what cannot be read before it stands in the queue."""
-        return verdicts(self._refusal(photo, words(language)), 4)
+        say = words(language)
+        return verdicts(refusal(lambda: self._check(photo, say), say), 4)
 
-    def _refusal(self, photo: Any, say: Words) -> str:
-        return refusal(lambda: self.studio.measure(uploaded(photo, say)), say)
+    def _check(self, photo: Any, say: Words) -> None:
+        self.studio.measure(uploaded(photo, say))
+        self.site.check_room(say)
 
     def begin(self, photo: Any, language: str) -> tuple[Any, Any, str]:
         """Offer Stop."""
         say = words(language)
         with friendly(say):
-            self.studio.measure(uploaded(photo, say))
+            self._check(photo, say)
         return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
 
     def run(
@@ -209,7 +215,7 @@ class Compare:
     ) -> Iterator[dict[Any, Any]]:
         """Enlarge the photo in every way, each shown as soon as it is done."""
         say, p, done = words(language), self.parts, tuple[Panel, ...]()
-        with friendly(say), kept(self.cache) as folder:
+        with friendly(say), self.site.kept() as folder:
             path = uploaded(photo, say)
             yield {p.status: bar(say.starting, say)}
             seconds = 0.0

@@ -15,16 +15,17 @@ from stylesr.errors import ImageError, InputError, StyleSRError
 from stylesr.page.parts import (
     EXAMPLES,
     HEAVY,
+    LIGHT,
     MAX_FILE_MB,
     PRIVATE,
     QUICK,
+    Site,
     Spoken,
     bar,
     chosen,
     ended,
     first_style,
     friendly,
-    kept,
     refusal,
     running,
     uploaded,
@@ -100,14 +101,14 @@ class Outputs:
     done: gr.State
 
 
-def build(studio: Studio, spoken: Spoken, language: gr.Radio, cache: str) -> "Create":
+def build(studio: Studio, spoken: Spoken, language: gr.Radio, site: Site) -> "Create":
     """Lay the tab out and wire it; to be called inside of it."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             inputs = lay_out_inputs(studio, spoken)
         with gr.Column(scale=8, min_width=320, elem_id="output"):
             outputs = lay_out_outputs(studio, spoken)
-    create = Create(studio, inputs, outputs, cache)
+    create = Create(studio, inputs, outputs, site)
     wire(create, language)
     return create
 
@@ -320,10 +321,8 @@ def wire(create: "Create", language: gr.Radio) -> None:
         create.look,
         [*asked, language],
         [i.photo, o.size, o.start],
-        preprocess=False,
-        concurrency_limit=4,
         trigger_mode="always_last",
-        **PRIVATE,
+        **LIGHT,
     )
     language.change(
         create.speak, [o.done, language], [o.slider, o.before, o.after, o.download], **QUICK
@@ -335,7 +334,7 @@ def wire(create: "Create", language: gr.Radio) -> None:
         [i.strength, i.detail, i.more, i.share, i.width, o.start],
         **QUICK,
     )
-    begun = o.start.click(create.begin, [*asked, language], buttons, preprocess=False, **QUICK)
+    begun = o.start.click(create.begin, [*asked, language], buttons, **LIGHT)
     begun.success(None, js=SHOW_RESULT)
     run = begun.success(
         create.paint,
@@ -379,8 +378,8 @@ class Create:
     come with one: one that is not among the choices is refused by the pipeline, with its reason.
     """
 
-    def __init__(self, studio: Studio, inputs: Inputs, outputs: Outputs, cache: str) -> None:
-        self.studio, self.inputs, self.outputs, self.cache = studio, inputs, outputs, cache
+    def __init__(self, studio: Studio, inputs: Inputs, outputs: Outputs, site: Site) -> None:
+        self.studio, self.inputs, self.outputs, self.site = studio, inputs, outputs, site
         self.folder = TemporaryDirectory(prefix="stylesr-")  # of the example, gone with the page
         self.thumbnails: dict[str, bytes] = {}
         self._lock = threading.Lock()
@@ -460,6 +459,7 @@ class Create:
 
     def _check(self, photo: Any, choices: Sequence[Any], say: Words) -> None:
         order, size = chosen(*choices), self.studio.measure(uploaded(photo, say))
+        self.site.check_room(say)
         self.studio.target(size, order)
         self.studio.options(size, order)
 
@@ -487,7 +487,7 @@ class Create:
         """Enlarge and paint one photo."""
         *choices, language = values
         say, o = words(language), self.outputs
-        with friendly(say), kept(self.cache) as folder:
+        with friendly(say), self.site.kept() as folder:
             order, path = chosen(*choices), uploaded(photo, say)
             yield {o.status: bar(say.starting, say)}
             work = self.studio.paint(path, folder, order)
@@ -538,7 +538,7 @@ class Create:
     ) -> Iterator[dict[Any, Any]]:
         """Show the result beside another way to make it."""
         say, o = words(language), self.outputs
-        with friendly(say), kept(self.cache) as folder:
+        with friendly(say), self.site.kept() as folder:
             if done is None:
                 raise InputError(say.choose)
             photo, order, painting = done
@@ -598,7 +598,7 @@ class Create:
         """
         say = words(language)
         values = style, mix, share, scale, width, strength, detail, brush, color, seed
-        with friendly(say), kept(self.cache) as folder:
+        with friendly(say), self.site.kept() as folder:
             work = self.studio.paint(uploaded(photo, say), folder, chosen(*values))
             painting = yield from running(work, lambda _: None)
             yield str(self.studio.convert(painting, format))

@@ -23,16 +23,17 @@ __all__ = [
     "EXAMPLES",
     "HEAVY",
     "KEEP_SECONDS",
+    "LIGHT",
     "MAX_FILE_MB",
     "PRIVATE",
     "QUICK",
+    "Site",
     "Spoken",
     "bar",
     "chosen",
     "ended",
     "first_style",
     "friendly",
-    "kept",
     "refusal",
     "running",
     "uploaded",
@@ -43,12 +44,14 @@ C = TypeVar("C")
 
 EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
 MAX_FILE_MB = 10
+MOST_WAITING = 16
 KEEP_SECONDS = 900  # of results; uploads are kept as long, and looked for every 300
 FIRST_STYLE = "starry-night"
 
 # Keywords of events.
 PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 QUICK: dict[str, Any] = {"queue": False, **PRIVATE}
+LIGHT: dict[str, Any] = {"concurrency_limit": 8, "preprocess": False, **PRIVATE}  # may refuse
 HEAVY: dict[str, Any] = {  # one at a time, for all visitors and tabs
     "concurrency_id": "heavy",
     "concurrency_limit": 1,
@@ -140,23 +143,39 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-@contextmanager
-def kept(cache: str) -> Iterator[Path]:
-    """A new folder in Gradio's cache, removed after 15 minutes, or at once on an error.
+class Site:
+    """The page as its tabs know it: where results are kept, and whether the line has room."""
 
-    Gradio itself removes only files that it has shown.
-    """
-    Path(cache).mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(dir=cache))
-    remove = partial(shutil.rmtree, folder, ignore_errors=True)
-    try:
-        yield folder
-    except BaseException:
-        remove()
-        raise
-    timer = threading.Timer(KEEP_SECONDS, remove)
-    timer.daemon = True
-    timer.start()
+    def __init__(self, page: gr.Blocks) -> None:
+        self.page = page
+
+    def check_room(self, say: Words) -> None:
+        """Raise InputError if too many are waiting for heavy work.
+
+        Gradio's own bound counts light work too: a full line would leave newcomers an empty page.
+        """
+        line = self.page._queue.event_queue_per_concurrency_id.get(HEAVY["concurrency_id"])
+        if line is not None and len(line.queue) >= MOST_WAITING:
+            raise InputError(say.busy)
+
+    @contextmanager
+    def kept(self) -> Iterator[Path]:
+        """A new folder in Gradio's cache, removed after 15 minutes, or at once on an error.
+
+        Gradio itself removes only files that it has shown.
+        """
+        cache = self.page.GRADIO_CACHE
+        Path(cache).mkdir(parents=True, exist_ok=True)
+        folder = Path(mkdtemp(dir=cache))
+        remove = partial(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            yield folder
+        except BaseException:
+            remove()
+            raise
+        timer = threading.Timer(KEEP_SECONDS, remove)
+        timer.daemon = True
+        timer.start()
 
 
 @contextmanager

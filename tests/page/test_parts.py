@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -57,10 +58,11 @@ def test_results_are_removed_in_time_and_at_once_on_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "KEEP_SECONDS", 0.2)
-    with parts.kept(str(tmp_path / "cache")) as folder:
+    site = parts.Site(cast(Any, SimpleNamespace(GRADIO_CACHE=str(tmp_path / "cache"))))
+    with site.kept() as folder:
         (folder / "result.png").write_bytes(b"x")
     assert folder.is_dir()
-    with pytest.raises(KeyError), parts.kept(str(tmp_path / "cache")) as failed:
+    with pytest.raises(KeyError), site.kept() as failed:
         raise KeyError
     assert not failed.exists()
     end = time.monotonic() + 20
@@ -89,7 +91,7 @@ def test_progress_tells_tiles_and_time() -> None:
 def test_detail_is_offered_where_it_is_there_and_has_a_meaning(
     models: list[str], style: str, strength: bool, detail: bool
 ) -> None:
-    tab = create.Create(Studio(models), cast(Any, None), cast(Any, None), "")
+    tab = create.Create(Studio(models), cast(Any, None), cast(Any, None), cast(Any, None))
     tab.folder.cleanup()
     changes = tab.choose(style, "", "4", "en")
     assert [change.visible for change in changes[:2]] == [strength, detail]
