@@ -1,4 +1,4 @@
-"""The little metadata that survives: dates, and the mark that a picture was made by a model.
+"""The little metadata that survives: dates, and what says that and how a model made a picture.
 
 Everything else (place, serial numbers, names, thumbnails) stays behind.
 """
@@ -19,7 +19,11 @@ _DATE_TAGS = {
     "DateTimeOriginal": ExifTags.Base.DateTimeOriginal,
     "DateTimeDigitized": ExifTags.Base.DateTimeDigitized,
 }
-_WRITABLE = (*_DATE_TAGS, "Software", "DigitalSourceType")
+_TEXT_TAGS = {
+    "Software": ExifTags.Base.Software,
+    "Description": ExifTags.Base.ImageDescription,
+}
+_WRITABLE = (*_DATE_TAGS, *_TEXT_TAGS, "DigitalSourceType")
 _XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -49,10 +53,12 @@ def save_options(kind: str, metadata: Mapping[str, str]) -> dict[str, Any]:
     Args:
         kind: Pillow's name of the format. BMP has no room for metadata.
         metadata: Dates by EXIF name (`DateTime`, `DateTimeOriginal`, `DateTimeDigitized`),
-            `Software`, and `DigitalSourceType`, an IPTC code.
+            `Software` and `Description`, in ASCII; and `DigitalSourceType`, an IPTC code. A PNG
+            file holds the two texts in chunks of its own too, where its viewers look for them.
 
     Raises:
-        InputError: Another name, or a DigitalSourceType that is not a plain word.
+        InputError: Another name, a text that is not ASCII, or a DigitalSourceType that is not a
+            plain word.
     """
     unknown = sorted(set(metadata) - set(_WRITABLE))
     if unknown:
@@ -62,6 +68,10 @@ def save_options(kind: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         raise InputError(
             f"DigitalSourceType is an IPTC code such as 'algorithmicMedia', got {source_type!r}"
         )
+    texts = {name: metadata[name] for name in _TEXT_TAGS if name in metadata}
+    for name, text in texts.items():
+        if not text.isascii():
+            raise InputError(f"{name} is written in ASCII, got {text!r}")
     if kind == "BMP" or not metadata:
         return {}
     exif = Image.Exif()
@@ -70,19 +80,22 @@ def save_options(kind: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         in_main = kind == "TIFF" or name == "DateTime"
         place = exif if in_main else exif.get_ifd(ExifTags.IFD.Exif)
         place[_DATE_TAGS[name]] = metadata[name]
-    if "Software" in metadata:
-        exif[ExifTags.Base.Software] = metadata["Software"]
-    if not source_type:
-        return {"exif": exif}
-    return {"exif": exif} | _xmp_options(kind, exif, _XMP.format(source_type))
-
-
-def _xmp_options(kind: str, exif: Image.Exif, xmp: str) -> dict[str, Any]:
-    if kind == "TIFF":  # there it is one more tag
-        exif[ExifTags.Base.XMLPacket] = xmp.encode()
-        return {}
+    for name, text in texts.items():
+        exif[_TEXT_TAGS[name]] = text
+    xmp = _XMP.format(source_type) if source_type else ""
     if kind == "PNG":
-        chunks = PngImagePlugin.PngInfo()
+        return {"exif": exif, "pnginfo": _chunks(texts, xmp)}
+    if xmp and kind == "TIFF":  # there it is one more tag
+        exif[ExifTags.Base.XMLPacket] = xmp.encode()
+    elif xmp:
+        return {"exif": exif, "xmp": xmp.encode()}
+    return {"exif": exif}
+
+
+def _chunks(texts: Mapping[str, str], xmp: str) -> PngImagePlugin.PngInfo:
+    chunks = PngImagePlugin.PngInfo()
+    for name, text in texts.items():
+        chunks.add_text(name, text)
+    if xmp:
         chunks.add_itxt("XML:com.adobe.xmp", xmp)
-        return {"pnginfo": chunks}
-    return {"xmp": xmp.encode()}
+    return chunks

@@ -26,6 +26,7 @@ __all__ = [
     "MAX_SCALE",
     "Pass",
     "Size",
+    "count_pixels",
     "count_tiles",
     "default_brush",
     "photo_passes",
@@ -130,6 +131,12 @@ def count_tiles(net: Net, step: Pass, tile_size: int | None) -> int:
     """How many tiles `run_pass` will compute."""
     padded = _padded_size(net, step)
     return len(tiling.plan(*padded, tile_size=_tile_size(step.source, step.factor, tile_size)))
+
+
+def count_pixels(net: Net, step: Pass) -> int:
+    """How many output pixels `run_pass` will compute, borders included: what its time goes by."""
+    height, width = _padded_size(net, step)
+    return height * width * step.factor**2
 
 
 def run_pass(

@@ -15,6 +15,8 @@ __all__ = ["Array", "Picture", "to_array", "to_levels", "to_pil"]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
+STRIP = 256  # rows that are rounded at once: as floats a large picture takes half a gigabyte more
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -27,8 +29,8 @@ class Picture:
         gray: The source was gray; it is written as gray again.
         bits: 8 or 16, the source's bits a channel. 16-bit gray is written as 16-bit gray.
         metadata: What survives of the source's metadata: `DateTime`, `DateTimeOriginal`,
-            `DateTimeDigitized`. `Software` and `DigitalSourceType` (an IPTC code such as
-            `compositeWithTrainedAlgorithmicMedia`) may be added to be written.
+            `DateTimeDigitized`. `Software`, `Description` and `DigitalSourceType` (an IPTC code
+            such as `compositeWithTrainedAlgorithmicMedia`) may be added to be written.
         notices: Sentences for the user on what was changed or left out while reading.
     """
 
@@ -87,13 +89,14 @@ def to_pil(picture: Picture) -> Image.Image:
     planes = picture.pixels.mean(0, keepdim=True) if picture.gray else picture.pixels
     if picture.alpha is not None:
         planes = torch.cat([planes, picture.alpha])
-    if not bool(torch.isfinite(planes).all()):
+    if not all(map(torch.isfinite, planes.aminmax())):
         count = int((~torch.isfinite(planes)).sum())
         raise ImageError(f"the picture holds {count} values that are NaN or infinite")
     planes = planes.detach().cpu()
     if planes.shape[0] == 1 and picture.bits == 16:
         return Image.fromarray(to_levels(planes[0], 65535).numpy().astype(np.uint16))
-    levels = to_levels(planes).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    strips = [to_levels(strip).to(torch.uint8) for strip in planes.split(STRIP, 1)]
+    levels = torch.cat(strips, 1).permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
 
 

@@ -30,6 +30,7 @@ from stylesr.passes import (
     BRUSHES,
     Pass,
     Size,
+    count_pixels,
     count_tiles,
     default_brush,
     photo_passes,
@@ -77,6 +78,7 @@ class Plan:
     Attributes:
         height, width: of the output.
         tiles: how many will be computed in all.
+        work: output pixels that networks will compute, borders included; the time goes by it.
         brush, color: those that will be used; 1 and "style" where nothing is painted.
         seed, tile_size: as asked for.
         paints: whether a style takes part, and not photo models alone.
@@ -88,6 +90,7 @@ class Plan:
     height: int
     width: int
     tiles: int
+    work: int
     brush: int
     color: Color
     seed: int
@@ -361,12 +364,21 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             brush = brush or (default_brush(target) if paints else 1)
             passes = style_passes(size, target, brush, BORDER if paints else 0)
         extra = () if color == "style" else unpainted
-        painter = self._nets[weights[0][0]]
-        tiles = sum(
-            count_tiles(self.photo if step.network == "photo" else painter, step, tile_size)
-            for step in (*passes, *extra)
+        painter, steps = self._nets[weights[0][0]], (*passes, *extra)
+        runs = [(self.photo if step.network == "photo" else painter, step) for step in steps]
+        return Plan(
+            *target,
+            tiles=sum(count_tiles(net, step, tile_size) for net, step in runs),
+            work=sum(count_pixels(net, step) for net, step in runs),
+            brush=brush,
+            color=color,
+            seed=seed,
+            tile_size=tile_size,
+            paints=paints,
+            weights=weights,
+            passes=passes,
+            photo_passes=extra,
         )
-        return Plan(*target, tiles, brush, color, seed, tile_size, paints, weights, passes, extra)
 
     def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
         """Name and weight of each network that is part of the painting one."""

@@ -69,7 +69,7 @@ def _resize_axis(image: Tensor, axis: int, length: int) -> Tensor:
     result = None
     for k in range(weights.shape[1]):  # few taps: a sum of gathers needs no large intermediate
         shape = [-1, 1] if axis == -2 else [-1]
-        term = image.index_select(axis, indices[:, k]) * weights[:, k].view(shape)
+        term = image.index_select(axis, indices[:, k]).mul_(weights[:, k].view(shape))
         result = term if result is None else result.add_(term)
     assert result is not None
     return result

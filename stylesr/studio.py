@@ -3,9 +3,11 @@
 Models are loaded on first use and kept. Knows files and typed errors, never Gradio.
 """
 
+import json
 import re
 import threading
 import time
+import zipfile
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,27 +15,75 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from stylesr.errors import InputError, ModelError
-from stylesr.hub import bundled_folder, bundled_names
+from stylesr.errors import ImageError, InputError, ModelError
+from stylesr.hub import CONFIG_FILE, bundled_folder, bundled_names, locate
 from stylesr.images import Picture, Source, check, decode, encode, save
-from stylesr.passes import Size, target_size
-from stylesr.pipeline import Progress, StyleSRPipeline
-from stylesr.resample import resize
+from stylesr.metrics import psnr_y
+from stylesr.models.base import check_range
+from stylesr.models.stylesr_net import StyleSRNet
+from stylesr.passes import MAX_SCALE, Size, target_size
+from stylesr.pipeline import Color, Plan, Progress, StyleSRPipeline
+from stylesr.screen import fit, for_screen, fraction, square
 from stylesr.tiling import drain
 
-__all__ = ["Painting", "Studio"]
+__all__ = ["Batch", "Choices", "Painting", "Panel", "Sketch", "Studio"]
 
-MAX_INPUT_PIXELS = 25_000_000
-MAX_OUTPUT_PIXELS = 64_000_000
+MAX_INPUT_PIXELS = 16_000_000
+MAX_OUTPUT_PIXELS = 20_000_000
+MAX_BATCH = 12  # pictures
+MAX_SECONDS = 240.0
+
+VIVID = "photo-vivid"  # the photo model that invents more detail, where it is released
+BICUBIC = "bicubic"
+TWO_STAGES = "two-stages"
+
 SCREEN_SIDE = 2048  # longer side of what is shown; the file has all pixels
-THUMBNAIL_SIDE = 192
-CHECKER_SIDE = 16
+SKETCH_SIDE = 512  # of the first, quick look
+SKETCH_WORTH = 6  # a sketch is drawn where the picture is so many times the work
+PANEL_SIDE = 768  # of each picture that is compared with all others
+THUMBNAIL_SIDE = 160
+PROBE_SIDE = 96  # of the picture on which the speed is measured before anything was painted
+SCREEN_QUALITY = 92
 
 # Says in the file that a model made the picture from a photo; nothing else of the upload's
 # metadata goes into it.
 MARK = {"Software": "stylesr", "DigitalSourceType": "compositeWithTrainedAlgorithmicMedia"}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a visitor asks for.
+
+    Attributes:
+        style: a model's name; that of the base for plain enlargement.
+        mix: a second style to mix in, or None.
+        share: of the second style, 0 to 1.
+        scale: the factor, where `width` is None.
+        width: of the result in pixels.
+        strength, brush, color, seed: as for `StyleSRPipeline`; they have no meaning for plain
+            enlargement.
+        detail: of plain enlargement: 0 for the base, 1 for `photo-vivid`.
+    """
+
+    style: str
+    mix: str | None = None
+    share: float = 0.5
+    scale: float = 4
+    width: int | None = None
+    strength: float = 1.0
+    detail: float = 0.0
+    brush: int | None = None
+    color: Color = "style"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A first, quick look: files to compare, of one size, before the picture is painted."""
+
+    before: Path
+    after: Path
 
 
 @dataclass(frozen=True)
@@ -42,11 +92,12 @@ class Painting:
 
     Attributes:
         file: the whole result, lossless.
-        before, after: PNG files of one size to compare on a screen, at most 2048 pixels long:
+        before, after: JPEG files of one size to compare on a screen, at most 2048 pixels long:
             the photo enlarged by bicubic interpolation, and the result.
         height, width: of the result.
         seconds: from reading the photo to the last written file.
         notices: what was changed or left out while reading the photo.
+        metadata: what stands in the file.
     """
 
     file: Path
@@ -56,6 +107,44 @@ class Painting:
     width: int
     seconds: float
     notices: tuple[str, ...]
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of several ways to enlarge the same photo.
+
+    Attributes:
+        name: a model's, or "bicubic".
+        file: the result, lossless.
+        height, width: of the result.
+        seconds: the network's time.
+        psnr: against the original, in dB on luma; None where there is none.
+    """
+
+    name: str
+    file: Path
+    height: int
+    width: int
+    seconds: float
+    psnr: float | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several pictures in one zip file.
+
+    Attributes:
+        file: the zip file, None where nothing could be painted.
+        painted: how many pictures are in it.
+        failed: name and reason of each picture that is not.
+        seconds: from the first to the last.
+    """
+
+    file: Path | None
+    painted: int
+    failed: tuple[tuple[str, str], ...]
+    seconds: float
 
 
 class Studio:
@@ -63,7 +152,10 @@ class Studio:
 
     Args:
         models: names or folders, that of the base first; None for all that come with the package.
+        device: on which networks run; None for a GPU where there is one.
         max_input_pixels, max_output_pixels: larger pictures are refused before work starts.
+        max_batch: more pictures at once are refused.
+        max_seconds: work is given up after so long.
 
     Raises:
         ModelError: no model came with the package.
@@ -73,8 +165,11 @@ class Studio:
         self,
         models: Sequence[str | Path] | None = None,
         *,
+        device: str | None = None,
         max_input_pixels: int = MAX_INPUT_PIXELS,
         max_output_pixels: int = MAX_OUTPUT_PIXELS,
+        max_batch: int = MAX_BATCH,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.models = bundled_names() if models is None else [str(model) for model in models]
         if not self.models:
@@ -82,14 +177,36 @@ class Studio:
                 f"there is no model in {str(bundled_folder())!r}; train one as train/README.md "
                 "says, or name folders of models"
             )
+        self.device = device
         self.max_input_pixels = max_input_pixels
         self.max_output_pixels = max_output_pixels
+        self.max_batch = max_batch
+        self.max_seconds = max_seconds
         self._lock = threading.Lock()
+        self.rates: dict[str, float] = {}  # seconds a pixel, to compute and to write
+
+    # -- models -------------------------------------------------------------------------------
 
     @property
     def names(self) -> list[str]:
         """Names of the models as the pipeline knows them; the first one enlarges only."""
         return [Path(model).name for model in self.models]
+
+    @property
+    def styles(self) -> list[str]:
+        """Names of the models that paint."""
+        return [name for name in self.names[1:] if name not in (VIVID, *self.enlargers)]
+
+    @cached_property
+    def enlargers(self) -> list[str]:
+        """Names of other networks that enlarge, to compare with; by their configs alone."""
+        classes = {Path(model).name: _class_name(model) for model in self.models}
+        return [name for name, kind in classes.items() if kind != StyleSRNet.__name__]
+
+    @property
+    def has_detail(self) -> bool:
+        """Whether plain enlargement offers a choice of detail."""
+        return VIVID in self.names
 
     @property
     def pipeline(self) -> StyleSRPipeline:
@@ -103,9 +220,12 @@ class Studio:
 
     @cached_property
     def _pipeline(self) -> StyleSRPipeline:
-        return StyleSRPipeline.from_pretrained(
+        pipe = StyleSRPipeline.from_pretrained(
             self.models, max_output_pixels=self.max_output_pixels
         )
+        return pipe.to(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    # -- before the work ----------------------------------------------------------------------
 
     def measure(self, photo: Source) -> Size:
         """Height and width of a photo, from its header alone.
@@ -115,97 +235,378 @@ class Studio:
         """
         return check(photo, max_pixels=self.max_input_pixels)
 
-    def target(self, size: Size, scale: float) -> Size:
+    def scale(self, size: Size, choices: Choices) -> float:
+        """The factor that a photo of `size` is enlarged by.
+
+        Raises:
+            InputError: the wanted width is out of range.
+        """
+        if choices.width is None:
+            return choices.scale
+        most = MAX_SCALE * size[1]
+        return check_range("width", choices.width, 16, max(16, most)) / size[1]
+
+    def target(self, size: Size, choices: Choices) -> Size:
         """Height and width of the result for a photo of `size`; needs no model.
 
         Raises:
             InputError: the factor is out of range or the result would be too large.
         """
+        scale = self.scale(size, choices)
         height, width = target_size(size, scale)
         if height * width > self.max_output_pixels:
             raise InputError(
-                f"{size[1]} × {size[0]} at ×{scale:g} makes {width} × {height}, more than "
+                f"{size[1]} × {size[0]} at ×{scale:.3g} makes {width} × {height}, more than "
                 f"{self.max_output_pixels / 1e6:g} megapixels; take a smaller factor or photo"
             )
         return height, width
 
+    def options(self, size: Size, choices: Choices) -> dict[str, Any]:
+        """The keywords of `StyleSRPipeline.stream` that a visitor's choices stand for.
+
+        Raises:
+            InputError: a choice is out of range.
+        """
+        style: str | dict[str, float] = choices.style
+        strength = choices.strength
+        if choices.style == self.names[0]:
+            detail = _share("detail", choices.detail)
+            if detail and not self.has_detail:
+                raise InputError(f"detail {detail:g}: there is no model {VIVID!r}, take 0")
+            style, strength = (VIVID, detail) if detail else (style, 1.0)
+        elif choices.mix and choices.mix != choices.style:
+            share = _share("share", choices.share)
+            style = {choices.style: 1 - share, choices.mix: share}
+        return {
+            "style": style,
+            "scale": self.scale(size, choices),
+            "strength": strength,
+            "brush": choices.brush,
+            "color": choices.color,
+            "seed": choices.seed,
+        }
+
+    def estimate(self, size: Size, choices: Choices) -> float:
+        """About how many seconds `paint` will take, from what was measured on this machine.
+
+        Loads the models; the first time, if nothing was painted yet, measures on a small picture.
+        """
+        plan = self.pipeline.plan(size, **self.options(size, choices))
+        if not self.rates:
+            self._probe()
+        seconds = plan.work * self.rates["compute"]
+        if _is_worth_a_sketch(size, plan):
+            seconds *= 1 + 1 / SKETCH_WORTH
+        return seconds + plan.height * plan.width * self.rates["write"]
+
+    def _probe(self) -> None:
+        picture = Picture(torch.linspace(0, 1, PROBE_SIDE).expand(3, PROBE_SIDE, PROBE_SIDE))
+        options: dict[str, Any] = {"style": self.names[-1], "scale": 4}
+        drain(self.pipeline.stream(picture, **options))  # the first run is slower
+        start = time.perf_counter()
+        result = drain(self.pipeline.stream(picture, **options))
+        painted = time.perf_counter()
+        encode(result)
+        written = time.perf_counter()
+        work = self.pipeline.plan((PROBE_SIDE, PROBE_SIDE), **options).work
+        self._learn("compute", painted - start, work)
+        self._learn("write", written - painted, result.height * result.width)
+
+    def _learn(self, rate: str, seconds: float, pixels: int) -> None:
+        """The mean of what was known and the newest: other work on the machine comes and goes."""
+        newest = seconds / max(pixels, 1)
+        self.rates[rate] = (self.rates.get(rate, newest) + newest) / 2
+
+    # -- one picture --------------------------------------------------------------------------
+
     def paint(
-        self, photo: str | Path, folder: str | Path, *, style: str, scale: float, **options: Any
-    ) -> Generator[Progress, None, Painting]:
+        self, photo: str | Path, folder: str | Path, choices: Choices
+    ) -> Generator[Progress | Sketch, None, Painting]:
         """Paint one photo; close the generator to stop.
 
         Args:
             photo: its file.
             folder: an existing folder, into which the `Painting`'s files are written.
-            style, scale, options: as for `StyleSRPipeline.stream`.
+            choices: what to make of it.
 
         Yields:
-            `Progress` after each tile.
+            A `Sketch` first, where the picture is large; `Progress` after each tile.
 
         Returns:
             A `Painting`, as the generator's value.
 
         Raises:
-            ImageError, InputError: as `StyleSRPipeline.stream`, before work starts.
+            ImageError, InputError: before work starts, as `target` and `StyleSRPipeline.plan`;
+                or it took longer than `max_seconds`.
         """
         start = time.perf_counter()
-        pipe, options = self.pipeline, {"style": style, "scale": scale, **options}
-        pipe.plan(self.measure(photo), **options)  # refuses before anything is decoded
+        folder, size = Path(folder), self.measure(photo)
+        pipe, options = self.pipeline, self.options(size, choices)
+        self.target(size, choices)
+        plan = pipe.plan(size, **options)  # refuses before anything is decoded
         picture = decode(photo, max_pixels=self.max_input_pixels)
-        result = yield from pipe.stream(picture, **options)
-        result = replace(result, metadata=MARK)
+        if _is_worth_a_sketch(size, plan):
+            yield self._sketch(picture, folder, plan, options)
 
-        file = Path(folder) / _file_name(photo, None if style == pipe.base_name else style, scale)
-        before, after = Path(folder) / "before.png", Path(folder) / "after.png"
+        began = time.perf_counter()
+        result = yield from self._timed(pipe.stream(picture, **options))
+        painted = time.perf_counter()
+        if plan.work:
+            self._learn("compute", painted - began, plan.work)
+        metadata = {**MARK, "Description": self._description(plan, options["scale"])}
+        result = replace(result, metadata=metadata)
+
+        file = folder / _file_name(photo, choices, self.names[0], plan)
+        before, after = folder / "before.jpg", folder / "after.jpg"
         save(result, file)
-        shown = _screen_size((result.height, result.width))
-        save(_for_screen(picture, shown), before)
-        save(_for_screen(result, shown), after)
+        shown = fraction((plan.height, plan.width), SCREEN_SIDE)
+        _save_for_screen(picture, shown, before)
+        _save_for_screen(result, shown, after)
+        end = time.perf_counter()
+        self._learn("write", end - painted, plan.height * plan.width)
+        notices = result.notices
+        return Painting(
+            file, before, after, plan.height, plan.width, end - start, notices, metadata
+        )
+
+    def _sketch(
+        self, picture: Picture, folder: Path, plan: Plan, options: dict[str, Any]
+    ) -> Sketch:
+        shown = fraction((plan.height, plan.width), SKETCH_SIDE)
+        factor = shown[0] / plan.height
+        size = max(1, round(picture.height * factor)), max(1, round(picture.width * factor))
+        small = Picture(fit(picture.pixels, size), gray=picture.gray)
+        painted = drain(self.pipeline.stream(small, **options | {"brush": 1}))
+        before, after = folder / "sketch-before.jpg", folder / "sketch-after.jpg"
+        _save_for_screen(picture, shown, before)
+        _save_for_screen(painted, shown, after)
+        return Sketch(before, after)
+
+    def _timed(
+        self, work: Generator[Progress, None, Picture]
+    ) -> Generator[Progress, None, Picture]:
+        """Give the work up when it takes too long."""
+        while True:
+            try:
+                step = next(work)
+            except StopIteration as end:
+                picture: Picture = end.value
+                return picture
+            if step.seconds > self.max_seconds:
+                work.close()
+                raise InputError(
+                    f"given up after {step.seconds:.0f} seconds, with {step.done} of {step.total} "
+                    "tiles done; take a smaller factor or photo"
+                )
+            yield step
+
+    def _description(self, plan: Plan, scale: float) -> str:
+        """The parameters as JSON: what, and by which weights, a picture can be made again with."""
+        marks = self.pipeline.fingerprints
+        return json.dumps(
+            {
+                "scale": round(scale, 4),
+                "weights": {name: round(weight, 4) for name, weight in plan.weights},
+                "brush": plan.brush,
+                "color": plan.color,
+                "seed": plan.seed,
+                "models": {name: marks[name][:12] for name, _ in plan.weights},
+            }
+        )
+
+    def compare(
+        self, photo: str | Path, folder: str | Path, choices: Choices, other: str
+    ) -> Generator[Progress, None, Path]:
+        """What another way makes of a photo, for the screen: the other side of a comparison.
+
+        Args:
+            photo, folder, choices: as for `paint`.
+            other: a model's name; "bicubic" for plain interpolation; "two-stages" for the style
+                at the photo's own size, enlarged afterwards.
+
+        Returns:
+            A JPEG file of the size of `Painting.after`, as the generator's value.
+        """
+        size = self.measure(photo)
+        scale = self.scale(size, choices)
+        shown = fraction(self.target(size, choices), SCREEN_SIDE)
+        result = picture = decode(photo, max_pixels=self.max_input_pixels)
+        stages: list[Choices] = []
+        if other == TWO_STAGES:
+            plain = Choices(self.names[0], scale=scale)
+            stages = [replace(choices, scale=1, width=None), plain]
+        elif other != BICUBIC:
+            stages = [replace(choices, style=other, mix=None, detail=0)]
+        for stage in stages:
+            options = self.options((result.height, result.width), stage)
+            result = yield from self._timed(self.pipeline.stream(result, **options))
+        file = Path(folder) / f"{other}.jpg"
+        _save_for_screen(result if stages else picture, shown, file)
+        return file
+
+    def convert(self, painting: Painting, format: str) -> Path:
+        """The painting's file in another format: png and webp without loss, jpeg.
+
+        Raises:
+            InputError: another format.
+            ImageError: it cannot hold the picture, or the file is gone.
+        """
+        if format not in ("png", "webp", "jpeg"):
+            raise InputError(f"format is png, webp or jpeg, got {format!r}")
+        file = painting.file.with_suffix("." + format.replace("jpeg", "jpg"))
+        if not file.exists():
+            picture = decode(painting.file, max_pixels=self.max_output_pixels)
+            save(replace(picture, metadata=painting.metadata), file)
+        return file
+
+    # -- several ------------------------------------------------------------------------------
+
+    def panels(
+        self,
+        photo: str | Path,
+        folder: str | Path,
+        names: Sequence[str],
+        *,
+        scale: int,
+        original: bool = False,
+    ) -> Generator[Panel, None, None]:
+        """One photo in several ways, at most 768 pixels long.
+
+        Args:
+            photo, folder: as for `paint`.
+            names: models, or "bicubic".
+            scale: 1, 2 or 4.
+            original: the photo is what the results should be: it is reduced by `scale` first and
+                they are measured against it. Otherwise it is enlarged.
+
+        Yields:
+            Each `Panel` as soon as it is done.
+        """
+        if scale not in (1, 2, 4):
+            raise InputError(f"scale is 1, 2 or 4, got {scale!r}")
+        self.measure(photo)
+        source = decode(photo, max_pixels=self.max_input_pixels)
+        size = source.height * scale, source.width * scale
+        if original:
+            size = source.height, source.width
+        height, width = (max(scale, side // scale * scale) for side in fraction(size, PANEL_SIDE))
+        truth = fit(source.pixels, (height, width)) if original else source.pixels
+        small = Picture(fit(truth, (height // scale, width // scale)), gray=source.gray)
+        for name in names:
+            start = time.perf_counter()
+            if name == BICUBIC:
+                result = Picture(fit(small.pixels, (height, width)), gray=small.gray)
+            else:
+                work = self.pipeline.stream(small, style=name, scale=scale)
+                result = drain(self._timed(work))
+            seconds = time.perf_counter() - start
+            file = Path(folder) / f"{name}-x{scale}.png"
+            save(replace(result, metadata={} if name == BICUBIC else MARK), file)
+            psnr = psnr_y(result.pixels, truth, crop=scale) if original else None
+            yield Panel(name, file, height, width, seconds, psnr)
+
+    def check_batch(self, photos: Sequence[str | Path], choices: Choices) -> float:
+        """Megapixels that a batch will make, from the headers of those that can be read.
+
+        Raises:
+            InputError: too many pictures or too many pixels.
+        """
+        if not 0 < len(photos) <= self.max_batch:
+            raise InputError(f"{len(photos)} pictures; at least 1, at most {self.max_batch}")
+        total = 0
+        for photo in photos:
+            try:
+                height, width = target_size(*self._measured(photo, choices))
+            except ImageError:
+                continue  # told when its turn comes
+            total += height * width
+        if total > self.max_output_pixels:
+            raise InputError(
+                f"together they make {total / 1e6:.1f} megapixels, more than "
+                f"{self.max_output_pixels / 1e6:g}; take fewer, or a smaller factor"
+            )
+        return total / 1e6
+
+    def _measured(self, photo: str | Path, choices: Choices) -> tuple[Size, float]:
+        size = self.measure(photo)
+        return size, self.scale(size, choices)
+
+    def batch(
+        self, photos: Sequence[str | Path], folder: str | Path, choices: Choices
+    ) -> Generator[Progress, None, Batch]:
+        """Paint several photos into one zip file; one that fails is left out and told.
+
+        Args:
+            photos: their files.
+            folder, choices: as for `paint`.
+
+        Yields:
+            `Progress` in tiles of the picture being painted, as if each were of equal work.
+
+        Raises:
+            InputError: as `check_batch`, before work starts.
+        """
+        self.check_batch(photos, choices)
+        start = time.perf_counter()
+        folder = Path(folder)
+        failed: list[tuple[str, str]] = []
+        files: list[Path] = []
+        for place, photo in enumerate(photos):
+            inner = folder / str(place)
+            inner.mkdir()
+            work = self.paint(photo, inner, choices)
+            try:
+                while True:
+                    step = next(work)
+                    if isinstance(step, Progress):
+                        yield _of_many(place, len(photos), step, time.perf_counter() - start)
+            except StopIteration as end:
+                files.append(end.value.file)
+            except (ImageError, InputError) as error:
+                failed.append((Path(photo).name, str(error)))
+        archive = folder / "stylesr.zip"
+        with zipfile.ZipFile(archive, "w") as file:  # PNG does not get smaller: stored
+            for number, path in enumerate(files, 1):
+                file.write(path, f"{number:02d}-{path.name}")
         seconds = time.perf_counter() - start
-        return Painting(file, before, after, result.height, result.width, seconds, result.notices)
+        return Batch(archive if files else None, len(files), tuple(failed), seconds)
 
-    def thumbnails(self, photo: Source) -> dict[str, bytes]:
-        """A square from the middle of `photo` as each model paints it, as WebP files by name."""
-        small = _square(decode(photo), THUMBNAIL_SIDE)
-        pictures = {}
-        for name in self.names:
-            painted = drain(self.pipeline.stream(small, style=name, scale=2))  # finer strokes
-            pictures[name] = encode(_square(painted, THUMBNAIL_SIDE), "webp", quality=85)
-        return pictures
+    def thumbnail(self, photo: Source, name: str) -> bytes:
+        """A square from the middle of `photo` as a model paints it: a WebP file."""
+        small = square(decode(photo), THUMBNAIL_SIDE)
+        painted = drain(self.pipeline.stream(small, style=name, scale=2))  # finer strokes
+        return encode(square(painted, THUMBNAIL_SIDE), "webp", quality=85)
 
 
-def _file_name(photo: str | Path, style: str | None, scale: float) -> str:
+def _share(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InputError(f"{name} must be a number from 0 to 1, got {value!r}")
+    return value
+
+
+def _is_worth_a_sketch(size: Size, plan: Plan) -> bool:
+    return plan.work > SKETCH_WORTH * SKETCH_SIDE**2 and plan.height * plan.width > SKETCH_SIDE**2
+
+
+def _of_many(place: int, count: int, step: Progress, seconds: float) -> Progress:
+    return Progress(place * step.total + step.done, count * step.total, seconds)
+
+
+def _save_for_screen(picture: Picture, size: Size, file: Path) -> None:
+    save(for_screen(picture, size), file, quality=SCREEN_QUALITY)
+
+
+def _file_name(photo: str | Path, choices: Choices, base: str, plan: Plan) -> str:
     """For example `cat-starry-night-x4.png`."""
     stem = re.sub(r"[^\w-]+", "-", Path(photo).stem).strip("-")[:60] or "photo"
-    return "-".join([stem, *([style] if style else []), f"x{scale:g}"]) + ".png"
+    styles = [] if choices.style == base else [choices.style]
+    if styles and choices.mix and choices.mix != choices.style:
+        styles.append(choices.mix)
+    size = f"{plan.width}px" if choices.width else f"x{choices.scale:g}"
+    return "-".join([stem, *styles, size]) + ".png"
 
 
-def _screen_size(size: Size) -> Size:
-    factor = min(1.0, SCREEN_SIDE / max(size))
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
-def _for_screen(picture: Picture, size: Size) -> Picture:
-    """An opaque 8-bit picture of the given size; what is transparent shows a checkerboard."""
-    pixels = _fit(picture.pixels, size)
-    if picture.alpha is not None:
-        alpha = _fit(picture.alpha, size)
-        pixels = alpha * pixels + (1 - alpha) * _checkerboard(size)
-    return Picture(pixels, gray=picture.gray and picture.alpha is None)
-
-
-def _fit(planes: Tensor, size: Size) -> Tensor:
-    """(C, H, W) to (C, *size)."""
-    return planes if planes.shape[1:] == size else resize(planes[None], size)[0].clamp_(0, 1)
-
-
-def _checkerboard(size: Size) -> Tensor:
-    rows, columns = (torch.arange(side) // CHECKER_SIDE for side in size)
-    return 0.7 + 0.2 * ((rows[:, None] + columns) % 2).float()
-
-
-def _square(picture: Picture, side: int) -> Picture:
-    length = min(picture.height, picture.width)
-    top, left = (picture.height - length) // 2, (picture.width - length) // 2
-    middle = picture.pixels[:, top : top + length, left : left + length]
-    return Picture(_fit(middle, (side, side)))
+def _class_name(model: str) -> str:
+    """What a model's config says it is."""
+    config = json.loads((locate(model) / CONFIG_FILE).read_text(encoding="utf-8"))
+    return str(config.get("class_name"))

@@ -1,19 +1,25 @@
 """The page in a real browser, with tiny random models."""
 
+import re
 import shutil
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import httpx
 import numpy as np
 import pytest
+from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import app
+from stylesr.errors import InputError
+from stylesr.page import parts
 from stylesr.pipeline import Progress
 from stylesr.studio import Painting, Studio
 from tests import tiny
@@ -35,7 +41,7 @@ FLAGS = [
 ]
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
-PATIENCE = 90_000  # milliseconds, on a busy machine
+PATIENCE = 40_000  # milliseconds, on a busy machine
 
 expect.set_options(timeout=PATIENCE)
 
@@ -95,25 +101,33 @@ class Visit:
     def slider_images(self) -> Any:
         return self.page.locator("#result .slider-wrap img, #result .image-container img")
 
-    def button(self, name: str) -> Any:
-        return self.page.get_by_role("button", name=name, exact=True)
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name, exact=True).click()
 
-    def upload(self, path: Path) -> None:
-        self.page.set_input_files("#photo input[type=file]", path)
+    def upload(self, path: Path, place: str = "#photo") -> None:
+        self.page.set_input_files(f"{place} input[type=file]", path)
 
-    def choose(self, label: str) -> None:
-        self.page.get_by_label(label, exact=True).check()
+    def choose(self, label: str, place: str = "#tabs") -> None:
+        self.page.locator(place).get_by_label(label, exact=True).first.check()
 
-    def paint(self, button: str = "Paint") -> None:
-        self.button(button).click()
-        expect(self.page.locator("#status")).to_contain_text("Done in")
-        expect(self.button(button)).to_be_visible()
+    def pick(self, place: str, label: str) -> None:
+        self.page.locator(f"{place} input").click()
+        self.page.get_by_role("option", name=label, exact=True).click()
 
-    def download(self) -> tuple[str, np.ndarray[Any, Any]]:
+    def paint(self, done: str = "Done in") -> None:
+        self.page.locator("#start").click()
+        expect(self.page.locator("#status")).to_contain_text(done)
+        expect(self.page.locator("#start")).to_be_visible()
+
+    def download(self, place: str = "#download") -> tuple[str, Path]:
         with self.page.expect_download() as waiting:
-            self.page.get_by_text("Download PNG").click()
-        with Image.open(waiting.value.path()) as image:
-            return waiting.value.suggested_filename, np.asarray(image)
+            self.page.locator(place).click()
+        return waiting.value.suggested_filename, waiting.value.path()
+
+    def fits(self) -> bool:
+        assert self.page.viewport_size is not None
+        width = self.page.evaluate("document.documentElement.scrollWidth")
+        return bool(width == self.page.viewport_size["width"])
 
 
 Open = Callable[..., Visit]
@@ -124,8 +138,8 @@ def visit(browser: Browser, address: str) -> Iterator[Open]:
     """`visit(size)` opens the page; it must keep its console clean and ask no one else."""
     contexts, visits = [], []
 
-    def open_page(size: dict[str, int] = DESK) -> Visit:
-        contexts.append(browser.new_context(viewport=size))
+    def open_page(size: dict[str, int] = DESK, locale: str = "en-GB") -> Visit:
+        contexts.append(browser.new_context(viewport=size, locale=locale))
         visits.append(Visit(contexts[-1].new_page(), address))
         return visits[-1]
 
@@ -146,17 +160,30 @@ def cat(tmp_path: Path) -> Path:
 # -- looking ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-def test_page_opens_and_fits(visit: Open, size: dict[str, int]) -> None:
-    page = visit(size).page
-    assert page.title() == "stylesr"
-    expect(page.get_by_label("Enlarge only", exact=True)).to_be_attached()
-    expect(page.get_by_label("Big waves", exact=True)).to_be_attached()
-    expect(page.get_by_text("An example: photo and Dots")).to_be_visible()
-    expect(page.get_by_role("button", name="Paint")).to_be_disabled()
-    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+@pytest.mark.parametrize(
+    ("size", "locale", "tabs", "paint", "example"),
+    [
+        (DESK, "en-GB", "Create Compare Batch About", "Paint", "An example: photo and Dots"),
+        (PHONE, "zh-HK", "创作 比较 批量 关于", "绘制", "示例：照片与Dots"),
+    ],
+    ids=["desk", "phone"],
+)
+def test_page_opens_in_the_browsers_language_and_fits(
+    visit: Open, size: dict[str, int], locale: str, tabs: str, paint: str, example: str
+) -> None:
+    v = visit(size, locale)
+    assert v.page.title() == "stylesr"
+    expect(v.page.get_by_text(example)).to_be_visible()
+    expect(v.page.locator("#start")).to_have_text(paint)
+    expect(v.page.locator("#start")).to_be_disabled()
+    assert v.page.evaluate("document.documentElement.lang") == {"en-GB": "en"}.get(locale, "zh-CN")
+    for tab in tabs.split():
+        v.tab(tab)
+        assert v.fits()
     thumbnail = "label => getComputedStyle(label, '::before').backgroundImage"
-    images = [label.evaluate(thumbnail) for label in page.locator("#styles label").all()]
+    styled = "document.querySelector('#thumbnails style')?.textContent.includes('nth-of-type(3)')"
+    v.page.wait_for_function(styled)
+    images = [label.evaluate(thumbnail) for label in v.page.locator("#styles label").all()]
     assert len(set(images)) == 3  # each style has its own
     assert all(image.startswith('url("data:image/webp') for image in images)
 
@@ -165,7 +192,7 @@ def test_page_is_built_without_loading_models() -> None:
     assert isinstance(app.build_page(Studio(["no-such-model"])), gr.Blocks)
 
 
-# -- painting ---------------------------------------------------------------------------------
+# -- creating ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
@@ -174,70 +201,128 @@ def test_upload_paint_compare_download(
 ) -> None:
     v = visit(size)
     v.upload(cat)
-    expect(v.page.locator("#size")).to_have_text("40 × 30 → 160 × 120 pixels")
+    expect(v.page.locator("#size")).to_have_text(re.compile("40 × 30 → 160 × 120 · ≈ 1 s"))
     v.paint()
-
-    name, pixels = v.download()
-    assert name == "cat-dots-x4.png"
     expected = studio.pipeline(cat, style="dots", scale=4).images[0]
-    assert np.array_equal(pixels, np.asarray(expected))
+    name, file = v.download()
+    assert name == "cat-dots-x4.png"
+    assert np.array_equal(pixels(file), np.asarray(expected))
 
-    expect(v.page.get_by_text("Photo and result")).to_be_visible()
+    expect(v.page.get_by_text("Photo, enlarged · result")).to_be_visible()
     sides = "images => images.map(i => [i.naturalWidth, i.naturalHeight])"
     assert v.slider_images.evaluate_all(sides) == [[160, 120], [160, 120]]
     expect(v.slider_images.first).to_be_in_viewport()
-    v.page.get_by_role("tab", name="Side by side").click()
-    expect(v.page.get_by_text("Photo, enlarged")).to_be_visible()
-    assert v.page.evaluate("document.documentElement.scrollWidth") == size["width"]
+
+    v.choose("WebP, lossless", "#format")
+    expect(v.page.locator("#download")).to_contain_text("Download WebP, 160 × 120")
+    name, file = v.download()
+    assert name == "cat-dots-x4.webp"
+    assert np.array_equal(pixels(file), np.asarray(expected))
+
+    v.pick("#other", "Style first, then enlarge")
+    expect(v.page.get_by_text("Style first, then enlarge · result")).to_be_visible()
+    v.tab("Side by side")
+    expect(v.page.get_by_alt_text("Style first, then enlarge")).to_be_visible()
+    expect(v.page.get_by_alt_text("Result", exact=True)).to_be_visible()
+    assert v.fits()
 
 
 def test_options_reach_the_pipeline(visit: Open, studio: Studio, cat: Path) -> None:
     v = visit()
     v.upload(cat)
-    style = v.page.get_by_label("Big waves", exact=True)
+    style = v.page.locator("#styles").get_by_label("Big waves", exact=True)
     style.focus()
     v.page.keyboard.press("Space")  # styles can be chosen without a mouse
     expect(style).to_be_checked()
-    v.choose("2×")
-    v.page.get_by_label("number input for Strength of the style").fill("0.5")
-    v.page.get_by_text("Brush, colours, variation").click()
+    v.choose("Width…")
+    v.page.get_by_label("Width of the result in pixels").fill("100")
+    v.page.get_by_label("number input for Strength of the style").first.fill("0.5")
+    v.page.get_by_text("Mix, brush, colours, variation").click()
+    v.pick("#mix", "Dots")
+    v.page.get_by_label("number input for Share of the second style").fill("0.25")
     v.choose("Medium")
     v.choose("Palette only")
     v.page.get_by_label("number input for Variation").fill("3")
-    expect(v.page.locator("#size")).to_contain_text("80 × 60")
+    expect(v.page.locator("#size")).to_contain_text("100 × 75")
     v.paint()
-    name, pixels = v.download()
-    assert name == "cat-big-waves-x2.png"
+    name, file = v.download()
+    assert name == "cat-big-waves-dots-100px.png"
     options: dict[str, Any] = {"strength": 0.5, "brush": 2, "color": "palette", "seed": 3}
-    expected = studio.pipeline(cat, style="big-waves", scale=2, **options).images[0]
-    assert np.array_equal(pixels, np.asarray(expected))
+    mix = {"big-waves": 0.75, "dots": 0.25}
+    expected = studio.pipeline(cat, style=mix, scale=2.5, **options).images[0]
+    assert np.array_equal(pixels(file), np.asarray(expected))
 
 
-def test_enlarging_only_offers_no_painting(visit: Open, studio: Studio, tmp_path: Path) -> None:
-    path = tmp_path / "cat.webp"
+def test_the_switch_turns_labels_notices_and_errors(
+    visit: Open, studio: Studio, tmp_path: Path
+) -> None:
+    photo, notes = tmp_path / "cat.webp", tmp_path / "notes.png"
     frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
-    frames[0].save(path, save_all=True, append_images=frames[1:])
+    frames[0].save(photo, save_all=True, append_images=frames[1:])
+    notes.write_text("no picture", encoding="utf-8")
     v = visit()
-    v.upload(path)
-    strength = v.page.get_by_text("Strength of the style")
+    v.upload(photo)
+    strength = v.page.get_by_text("Strength of the style").first
     expect(strength).to_be_visible()
     v.choose("Enlarge only")
     expect(strength).to_be_hidden()
-    v.paint("Enlarge")
-    expect(v.page.locator("#status")).to_contain_text("first of 2 frames used")
-    name, pixels = v.download()
-    assert name == "cat-x4.png"
-    expected = studio.pipeline(path, style="photo", scale=4).images[0]
-    assert np.array_equal(pixels, np.asarray(expected))
-
-
-def test_an_example_needs_no_photo(visit: Open) -> None:
-    v = visit()
-    v.page.locator("#examples button").first.click()
-    expect(v.page.locator("#size")).to_have_text("256 × 256 → 1024 × 1024 pixels")
-    v.choose("Same size")
     v.paint()
-    assert v.download()[0] == "lion-dots-x1.png"
+    expect(v.page.locator("#status")).to_contain_text("first of 2 frames used")
+
+    v.choose("中文", "#language")
+    expect(v.page.locator("#start")).to_have_text("放大")
+    expect(v.page.locator("#download")).to_contain_text("下载 PNG")
+    expect(v.page.get_by_text("照片（放大） · 结果")).to_be_visible()
+    v.paint("完成，用时")
+    expect(v.page.locator("#status")).to_contain_text("使用了 2 帧中的第一帧")
+    name, file = v.download()
+    assert name == "cat-x4.png"
+    expected = studio.pipeline(photo, style="photo", scale=4).images[0]
+    assert np.array_equal(pixels(file), np.asarray(expected))
+
+    v.upload(notes)
+    expect(v.page.get_by_text("“notes.png”不是 JPEG").first).to_be_visible()
+    again = v.page.context.new_page()
+    again.goto(v.page.url)
+    expect(again.locator("#start")).to_have_text("绘制")  # the language is remembered
+
+
+# -- comparing, several -----------------------------------------------------------------------
+
+
+def test_compare_shows_all_ways_and_measures(visit: Open, cat: Path) -> None:
+    v = visit(PHONE)
+    v.tab("Compare")
+    v.upload(cat, "#compare-photo")
+    v.page.get_by_label("My photo is the original").check()
+    v.page.locator("#compare-start").click()
+    rows = v.page.locator("#figures tbody tr")
+    expect(rows).to_have_count(4)
+    expect(rows.first).to_have_text(re.compile(r"Bicubic40 × 28, 0\.0 MB\d+\.\d\d s\d+\.\d\d dB"))
+    expect(v.page.locator("#gallery .caption-label")).to_have_text(
+        ["Bicubic", "Enlarge only", "Dots", "Big waves"]
+    )
+    v.pick("#left", "Big waves")
+    expect(v.page.get_by_text("Big waves · Dots")).to_be_visible()
+    assert v.fits()
+
+
+def test_a_batch_is_a_zip_file(visit: Open, studio: Studio, cat: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"nothing")
+    v = visit(PHONE, "zh-CN")
+    v.tab("批量")
+    expect(v.page.get_by_text("最多 12 张")).to_be_visible()
+    v.page.set_input_files("#batch-photos input[type=file]", [cat, bad])
+    v.page.locator("#batch-start").click()
+    expect(v.page.locator("#batch-status")).to_contain_text("完成 1/2 张")
+    expect(v.page.locator("#batch-status li")).to_have_text(re.compile("“bad.png”不是 JPEG"))
+    with zipfile.ZipFile(v.download("#batch-download")[1]) as archive:
+        assert archive.namelist() == ["01-cat-dots-x2.png"]
+        archive.extractall(tmp_path)
+    expected = studio.pipeline(cat, style="dots", scale=2).images[0]
+    assert np.array_equal(pixels(tmp_path / "01-cat-dots-x2.png"), np.asarray(expected))
+    assert v.fits()
 
 
 # -- stopping and refusing --------------------------------------------------------------------
@@ -259,27 +344,49 @@ class Endless:
         raise AssertionError("unreachable")
 
 
-def test_stop_stops(
-    visit: Open, studio: Studio, cat: Path, monkeypatch: pytest.MonkeyPatch
+def test_stop_stops_and_the_next_in_line_is_painted(
+    visit: Open, address: str, studio: Studio, cat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    v = visit()
-    v.upload(cat)
+    first, second = visit(), visit(PHONE)
+    for v in (first, second):
+        v.upload(cat)
     endless = Endless()
     with monkeypatch.context() as patch:
         patch.setattr(studio, "paint", endless)
-        v.button("Paint").click()
-        expect(v.page.locator("#status")).to_contain_text("of 100000")
-        expect(v.page.locator("#status progress")).to_be_visible()
-        expect(v.button("Paint")).to_be_hidden()
-        v.button("Stop").click()
-        expect(v.page.locator("#status")).to_have_text("Stopped.")
-        assert endless.closed.wait(20)
-    expect(v.button("Stop")).to_be_hidden()
-    v.paint()
+        first.page.locator("#start").click()
+        expect(first.page.locator("#status")).to_contain_text("of 100000")
+        expect(first.page.locator("#status progress")).to_be_visible()
+        expect(first.page.locator("#start")).to_be_hidden()
+    second.page.locator("#start").click()
+    expect(second.page.locator("#status")).to_contain_text("Waiting for its turn")
+    with monkeypatch.context() as patch:  # now one waits, and there is room for no more
+        patch.setattr(parts, "MOST_WAITING", 1)
+        third = visit()  # sees the page all the same
+        third.upload(cat)
+        third.page.locator("#start").click()
+        expect(third.page.get_by_text("Many people are painting")).to_be_visible()
+        expect(third.page.locator("#start")).to_be_visible()
+        with httpx.Client() as client:  # nor for programs
+            upload = client.post(
+                f"{address}gradio_api/upload", files={"files": ("cat.png", cat.read_bytes())}
+            )
+            photo = {"path": upload.json()[0], "meta": {"_type": "gradio.FileData"}}
+            values = [photo, "dots", "", 0.5, "2", 0, 1, 0, "auto", "style", 0]
+            body = {"data": [*values, "png", "en"]}
+            answer = client.post(f"{address}gradio_api/call/enhance", json=body)
+            assert answer.status_code == 422 and "Many people" in answer.text
+        third.errors.clear()  # the refusal, told on the console too
+    assert not endless.closed.is_set()
+    first.page.locator("#stop").click()
+    expect(first.page.locator("#status")).to_have_text("Stopped.")
+    assert endless.closed.wait(20)
+    expect(first.page.locator("#stop")).to_be_hidden()
+    expect(second.page.locator("#status")).to_contain_text("Done in")
+    first.paint()
 
 
 def test_what_cannot_be_painted_is_refused_and_the_page_goes_on(
-    visit: Open, cat: Path, tmp_path: Path
+    visit: Open, studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes, bomb, photo = (tmp_path / f"{name}.png" for name in ("notes", "bomb", "photo"))
     notes.write_text("no picture", encoding="utf-8")
@@ -287,29 +394,90 @@ def test_what_cannot_be_painted_is_refused_and_the_page_goes_on(
     Image.new("RGB", (400, 300)).save(photo)
     v = visit()
     message = "'notes.png' is not a JPEG, PNG, WebP, TIFF or BMP picture"
-    for file, text in [(notes, message), (bomb, "at most 25,000,000 are accepted")]:
+    for file, text in [(notes, message), (bomb, "at most 16,000,000 are accepted")]:
         v.upload(file)
         expect(v.page.get_by_text(text)).to_be_visible()
         expect(v.page.locator("#photo img")).to_have_count(0)
-        expect(v.button("Paint")).to_be_disabled()
+        expect(v.page.locator("#start")).to_be_disabled()
 
     v.upload(photo)  # good, but four times as large it is not
     expect(v.page.locator("#size")).to_contain_text("more than 1.1 megapixels")
-    expect(v.button("Paint")).to_be_disabled()
+    expect(v.page.locator("#start")).to_be_disabled()
     v.choose("2×")
-    expect(v.page.locator("#size")).to_have_text("400 × 300 → 800 × 600 pixels")
-    v.paint()
+    expect(v.page.locator("#size")).to_contain_text("400 × 300 → 800 × 600")
 
+    def fail(*_: Any) -> Generator[Progress, None, Painting]:
+        yield Progress(1, 2, 0.1)
+        raise InputError("given up after 9 seconds, with 1 of 2 tiles done; take a smaller factor")
 
-def test_an_error_in_the_work_is_told(
-    visit: Open, studio: Studio, cat: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    v = visit()
-    v.upload(cat)
     with monkeypatch.context() as patch:
-        patch.setattr(studio, "models", ["no-such-model"])
-        patch.delattr(studio, "_pipeline")
-        v.button("Paint").click()
-        expect(v.page.get_by_text("no model 'no-such-model'")).to_be_visible()
+        patch.setattr(studio, "paint", fail)
+        v.page.locator("#start").click()
+        expect(v.page.get_by_text("given up after 9 seconds")).to_be_visible()
     expect(v.page.locator("#status")).to_have_text("Stopped.")
     v.paint()
+
+
+# -- programs ---------------------------------------------------------------------------------
+
+
+def test_programs_paint_by_the_endpoints(address: str, studio: Studio, cat: Path) -> None:
+    page = Client(address, verbose=False)
+    named = page.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/enhance", "/estimate"}
+    assert [p["parameter_name"] for p in named["/enhance"]["parameters"]][:3] == [
+        "photo",
+        "style",
+        "mix",
+    ]
+    asked: dict[str, Any] = {"photo": handle_file(cat), "style": "big-waves", "scale": 2}
+    file = page.predict(**asked, strength=0.5, seed=3, api_name="/enhance")
+    expected = studio.pipeline(cat, "big-waves", scale=2, strength=0.5, seed=3).images[0]
+    assert np.array_equal(pixels(file), np.asarray(expected))
+    told = page.predict(**asked, api_name="/estimate")
+    assert (told["width"], told["height"]) == (80, 60) and told["seconds"] >= 0
+    with pytest.raises(Exception, match="width must be a whole number from 16 to 320"):
+        page.predict(photo=handle_file(cat), scale="width", width=9999, api_name="/enhance")
+
+
+def test_attacks_are_refused_and_the_page_is_well(address: str, cat: Path) -> None:
+    api = f"{address}gradio_api"
+    with httpx.Client() as client:
+        for path in [
+            "file=http://127.0.0.1:1/secret",
+            "file=https://example.org/a.png",
+            "file=%68ttp://100.64.0.1/",
+            "proxy=https://example.hf.space/x",
+            "file=/etc/passwd",
+            "file=../../../../etc/passwd",
+            "file=%2e%2e/%2e%2e/etc/passwd",
+        ]:
+            assert client.get(f"{api}/{path}").status_code in (403, 404), path
+        for path in ["monitoring", "monitoring/summary", "gradio_api/vibe-edit", "login"]:
+            assert client.get(f"{address}{path}").status_code == 404, path
+        meta = {"_type": "gradio.FileData"}
+        picture = "data:image/png;base64," + "A" * 200
+        for photo, status in [
+            ({"path": "http://example.org/a.png", "meta": meta}, 403),
+            ({"path": "HTTPS://example.org/a.png", "meta": meta}, 403),
+            ({"path": "ftp://example.org/a.png", "meta": meta}, 403),
+            ({"path": "x", "url": "http://169.254.169.254/", "meta": meta}, 403),
+            ({"url": picture, "meta": meta}, 403),
+            ({"url": "data:image/png;base64," + "A" * 70_000, "meta": meta}, 413),
+            ({"path": "/etc/passwd", "meta": meta}, 400),
+            ({"path": str(cat), "meta": meta}, 400),  # on this machine, but never uploaded
+            ({"path": str(cat)}, 422),  # without what tells Gradio to look where it is
+        ]:
+            body = {"data": [photo, "dots", "", 0.5, "2", 0, 1, 0, "auto", "style", 0, "png", "en"]}
+            answer = client.post(f"{api}/call/enhance", json=body)
+            assert answer.status_code == status, (photo, answer.text)
+        assert "was not uploaded to the page" in answer.text
+        assert client.post(f"{api}/run/enhance", json={"data": []}).status_code == 404
+        large = {"files": ("a.png", b"x" * 11_000_000)}
+        assert client.post(f"{api}/upload", files=large).status_code == 413
+        assert client.get(address).status_code == 200
+
+
+def pixels(path: Path | str) -> np.ndarray[Any, Any]:
+    with Image.open(path) as image:
+        return np.asarray(image)

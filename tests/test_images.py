@@ -315,10 +315,17 @@ def test_a_date_that_is_none_is_dropped(rgb):
 
 @pytest.mark.parametrize("format", ["png", "webp", "jpeg", "tiff"])
 def test_a_picture_can_be_marked_as_generated(rgb, format):
-    mark = {"Software": "stylesr 1.0", "DigitalSourceType": "compositeWithTrainedAlgorithmicMedia"}
+    mark = {
+        "Software": "stylesr 1.0",
+        "Description": '{"scale": 4}',
+        "DigitalSourceType": "compositeWithTrainedAlgorithmicMedia",
+    }
     written = encode(replace(decode(rgb), metadata=mark), format)
     assert b"digitalsourcetype/compositeWithTrainedAlgorithmicMedia" in written
     assert reopened(written).getexif()[0x0131] == "stylesr 1.0"
+    assert reopened(written).getexif()[0x010E] == '{"scale": 4}'
+    if format == "png":  # also where viewers of PNG files look
+        assert reopened(written).text["Description"] == '{"scale": 4}'
     assert values(decode(written)).shape == rgb.shape
 
 
@@ -327,6 +334,8 @@ def test_metadata_that_is_not_written_is_refused(rgb):
         encode(replace(decode(rgb), metadata={"GPSInfo": "here"}))
     with pytest.raises(InputError, match="IPTC code"):
         encode(replace(decode(rgb), metadata={"DigitalSourceType": "a</b>"}))
+    with pytest.raises(InputError, match="Description is written in ASCII, got '星'"):
+        encode(replace(decode(rgb), metadata={"Description": "星"}))
 
 
 def test_damaged_exif_is_no_reason_to_refuse_a_picture(rgb):

@@ -16,12 +16,14 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"exif", "hub", "picture", "profiles", "resample", "tiling"},
-    {"colors", "images"},
+    {"colors", "images", "screen"},
     {"models"},
     {"blending", "checkpoints", "data", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
     {"jobs", "speed", "studio", "video"},
+    {"workshop"},
+    {"page"},
     {"fidelity"},
     {"likeness", "storage"},
     {"evaluation"},
@@ -39,6 +41,7 @@ EXTRAS = {
     "stylesr.training": "train",
     "stylesr.video": "video",
 }
+EXTRAS |= {f"stylesr.page.{name}": "app" for name in ("batch", "compare", "create", "parts")}
 
 
 def sources() -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,217 @@
+"""The tab Batch: several photos in one style, one zip file."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from stylesr.page.parts import (
+    HEAVY,
+    LIGHT,
+    MAX_FILE_MB,
+    QUICK,
+    Site,
+    Spoken,
+    bar,
+    ended,
+    first_style,
+    friendly,
+    refusal,
+    running,
+    uploaded,
+    verdicts,
+)
+from stylesr.page.words import Words, words
+from stylesr.studio import Batch, Choices, Studio
+
+__all__ = ["Several", "build"]
+
+
+@dataclass
+class Parts:
+    """The tab's components."""
+
+    photos: gr.File
+    style: gr.Dropdown
+    scale: gr.Radio
+    strength: gr.Slider
+    start: gr.Button
+    stop: gr.Button
+    status: gr.HTML
+    download: gr.DownloadButton
+
+
+def build(studio: Studio, spoken: Spoken, language: gr.Radio, site: Site) -> "Several":
+    """Lay the tab out and wire it; to be called inside of it."""
+    several = Several(studio, lay_out(studio, spoken), site)
+    wire(several, language)
+    return several
+
+
+def lay_out(studio: Studio, spoken: Spoken) -> Parts:
+    """Photos and settings, the button, the file."""
+    base, styles = studio.names[0], studio.styles
+    with gr.Column(elem_id="batch"):
+        spoken(gr.Markdown, lambda w: {"value": w.batch_intro})
+        photos = spoken(
+            gr.File,
+            lambda w: {"label": w.photos},
+            file_count="multiple",
+            file_types=[".jpg", ".jpeg", ".png", ".webp"],
+            height=200,
+            elem_id="batch-photos",
+        )
+        spoken(gr.HTML, lambda w: {"value": limits(studio, w)}, elem_classes="fine-print")
+        with gr.Row():
+            style = spoken(
+                gr.Dropdown,
+                lambda w: {
+                    "label": w.style,
+                    "choices": [(w.way_name(base), base), *((w.style_name(s), s) for s in styles)],
+                },
+                value=first_style(studio),
+                elem_id="batch-style",
+            )
+            scale = spoken(
+                gr.Radio,
+                lambda w: {
+                    "label": w.enlarge,
+                    "choices": [(w.same_size, 1), ("2×", 2), ("4×", 4)],
+                },
+                value=2,
+            )
+            strength = spoken(
+                gr.Slider,
+                lambda w: {"label": w.strength},
+                minimum=0,
+                maximum=1.5,
+                value=1,
+                step=0.05,
+            )
+        with gr.Row():
+            status = gr.HTML(elem_id="batch-status", elem_classes="progress")
+            start = spoken(
+                gr.Button,
+                lambda w: {"value": w.paint},
+                variant="primary",
+                interactive=False,
+                scale=0,
+                elem_id="batch-start",
+            )
+            stop = spoken(
+                gr.Button, lambda w: {"value": w.stop}, visible=False, scale=0, elem_id="batch-stop"
+            )
+        download = gr.DownloadButton(visible=False, elem_id="batch-download")
+    return Parts(photos, style, scale, strength, start, stop, status, download)
+
+
+def wire(several: "Several", language: gr.Radio) -> None:
+    """Say which answer follows which of the visitor's actions."""
+    p = several.parts
+    asked = [p.photos, p.style, p.scale, p.strength, language]
+    buttons = [p.start, p.stop, p.status]
+    gr.on(
+        [p.photos.change, p.scale.change],
+        several.look,
+        asked,
+        [p.status, p.start],
+        preprocess=False,
+        **QUICK,
+    )
+    run = p.start.click(several.begin, asked, buttons, **LIGHT).success(
+        several.run,
+        asked,
+        [p.status, p.download],
+        validator=several.valid,
+        api_visibility="private",
+        **HEAVY,
+    )
+    run.success(several.end, None, buttons[:2], **QUICK)
+    run.failure(several.halt, language, buttons, **QUICK)
+    p.stop.click(several.halt, language, buttons, cancels=run, **QUICK)
+
+
+class Several:
+    """What the tab does on a visitor's actions."""
+
+    def __init__(self, studio: Studio, parts: Parts, site: Site) -> None:
+        self.studio, self.parts, self.site = studio, parts, site
+
+    def _check(self, photos: Any, order: Choices, say: Words) -> list[str]:
+        files = [uploaded(photo, say) for photo in photos or [None]]
+        self.studio.check_batch(files, order)
+        return files
+
+    def look(
+        self, photos: Any, style: str, scale: int, strength: float, language: str
+    ) -> tuple[str, Any]:
+        """Refuse too many pictures or pixels as soon as they are chosen."""
+        say, order = words(language), Choices(style, scale=scale, strength=strength)
+        reason = refusal(partial(self._check, photos, order, say), say)
+        return ended(reason if photos else ""), gr.Button(interactive=not reason)
+
+    def valid(
+        self, photos: Any, style: str, scale: int, strength: float, language: str
+    ) -> list[Any]:
+        """Refuse too many pictures or pixels before they stand in the queue."""
+        say, order = words(language), Choices(style, scale=scale, strength=strength)
+        reason = refusal(partial(self._check, photos, order, say), say)
+        return verdicts(reason or refusal(partial(self.site.check_room, say), say), 5)
+
+    def begin(
+        self, photos: Any, style: str, scale: int, strength: float, language: str
+    ) -> tuple[Any, Any, str]:
+        """Offer Stop."""
+        say, order = words(language), Choices(style, scale=scale, strength=strength)
+        with friendly(say):
+            self._check(photos, order, say)
+            self.site.check_room(say)
+        return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
+
+    def run(
+        self, photos: Any, style: str, scale: int, strength: float, language: str
+    ) -> Iterator[dict[Any, Any]]:
+        """Paint all photos into one file."""
+        say, p = words(language), self.parts
+        order = Choices(style, scale=scale, strength=strength)
+        with friendly(say), self.site.kept() as folder:
+            files = self._check(photos, order, say)
+            yield {p.status: bar(say.starting, say), p.download: gr.update(visible=False)}
+            work = self.studio.batch(files, folder, order)
+            batch = yield from running(work, lambda step: {p.status: bar(step, say)})
+            yield {p.status: ended(_report(batch, files, say)), p.download: _download(batch, say)}
+
+    def end(self) -> tuple[Any, Any]:
+        """Offer to paint again."""
+        return gr.Button(visible=True), gr.Button(visible=False)
+
+    def halt(self, language: str) -> tuple[Any, Any, str]:
+        """Confirm the stop, asked for or not."""
+        return *self.end(), ended(words(language).stopped)
+
+
+def limits(studio: Studio, say: Words) -> str:
+    """What a visitor should know before choosing photos."""
+    return say.batch_limits.format(
+        count=studio.max_batch,
+        file=MAX_FILE_MB,
+        input=f"{studio.max_input_pixels / 1e6:g}",
+        output=f"{studio.max_output_pixels / 1e6:g}",
+    )
+
+
+def _report(batch: Batch, files: Sequence[str], say: Words) -> str:
+    done = say.batch_done.format(
+        painted=batch.painted, total=len(files), seconds=f"{batch.seconds:.1f}"
+    )
+    failed = (f"<li>{say.say(reason)}</li>" for _, reason in batch.failed)
+    return f"{done}<ul>{''.join(failed)}</ul>" if batch.failed else done
+
+
+def _download(batch: Batch, say: Words) -> Any:
+    if batch.file is None:
+        return gr.DownloadButton(visible=False)
+    text = say.batch_file.format(size=f"{batch.file.stat().st_size / 1e6:.1f}")
+    return gr.DownloadButton(text, value=str(batch.file), visible=True)

@@ -1,0 +1,232 @@
+"""What the tabs share: components whose words follow the language, uploads, progress, errors."""
+
+import shutil
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from html import escape
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, TypeVar
+
+import gradio as gr
+from gradio.media import get_image
+from gradio.utils import get_upload_folder
+
+from stylesr.errors import InputError, StyleSRError
+from stylesr.page.words import ENGLISH, Words
+from stylesr.pipeline import Progress
+from stylesr.studio import Choices, Studio
+
+__all__ = [
+    "EXAMPLES",
+    "HEAVY",
+    "KEEP_SECONDS",
+    "LIGHT",
+    "MAX_FILE_MB",
+    "PRIVATE",
+    "QUICK",
+    "Site",
+    "Spoken",
+    "bar",
+    "chosen",
+    "ended",
+    "first_style",
+    "friendly",
+    "refusal",
+    "running",
+    "uploaded",
+    "verdicts",
+]
+
+C = TypeVar("C")
+
+EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
+MAX_FILE_MB = 10
+MOST_WAITING = 16
+KEEP_SECONDS = 900  # of results; uploads are kept as long, and looked for every 300
+FIRST_STYLE = "starry-night"
+
+# Keywords of events.
+PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+QUICK: dict[str, Any] = {"queue": False, **PRIVATE}
+LIGHT: dict[str, Any] = {"concurrency_limit": 8, "preprocess": False, **PRIVATE}  # may refuse
+HEAVY: dict[str, Any] = {  # one at a time, for all visitors and tabs
+    "concurrency_id": "heavy",
+    "concurrency_limit": 1,
+    "show_progress": "hidden",
+    "preprocess": False,  # Gradio would open photos with all of Pillow's decoders
+}
+
+
+class Spoken:
+    """Makes components in the first language, and tells what to change for another."""
+
+    def __init__(self) -> None:
+        self._spoken: list[tuple[Any, Callable[[Words], dict[str, Any]]]] = []
+
+    def __call__(
+        self, kind: Callable[..., C], say: Callable[[Words], dict[str, Any]], **rest: Any
+    ) -> C:
+        """A component of a kind: `say` gives the keywords that are words, `rest` has the others."""
+        component = kind(**say(ENGLISH), **rest)
+        self.follow(component, say)
+        return component
+
+    def follow(self, component: object, say: Callable[[Words], dict[str, Any]]) -> None:
+        """Let a component made elsewhere follow the language too."""
+        self._spoken.append((component, say))
+
+    def updates(self, say: Words) -> dict[Any, Any]:
+        """What to change, by component."""
+        return {component: gr.update(**words(say)) for component, words in self._spoken}
+
+    @property
+    def components(self) -> list[Any]:
+        """All that follow the language."""
+        return [component for component, _ in self._spoken]
+
+
+def first_style(studio: Studio) -> str:
+    """The style that is chosen at first."""
+    if FIRST_STYLE in studio.styles:
+        return FIRST_STYLE
+    return next(iter(studio.styles), studio.names[0])
+
+
+def uploaded(photo: Any, say: Words) -> str:
+    """The file that Gradio's value of an Image or File stands for.
+
+    Raises:
+        InputError: there is none, or it is one of this machine's that nobody uploaded.
+    """
+    path = photo.get("path") if isinstance(photo, dict) else None
+    if not path or not isinstance(path, str):
+        raise InputError(say.choose)
+    if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+        raise InputError(say.not_uploaded)
+    return path
+
+
+def chosen(
+    style: str,
+    mix: str | None,
+    share: float,
+    scale: str,
+    width: int | None,
+    strength: float,
+    detail: float,
+    brush: str,
+    color: Any,
+    seed: int,
+) -> Choices:
+    """The values of the page's components, as they are sent, as a visitor's choices.
+
+    Numbers among several choices are texts, as Gradio tells tools; a program may send numbers.
+    """
+    return Choices(
+        style=style,
+        mix=mix or None,
+        share=share,
+        scale=4 if scale == "width" else _number(scale),
+        width=(width or 0) if scale == "width" else None,
+        strength=strength,
+        detail=detail,
+        brush=None if brush == "auto" else _number(brush),
+        color=color,
+        seed=seed,
+    )
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+class Site:
+    """The page as its tabs know it: where results are kept, and whether the line has room."""
+
+    def __init__(self, page: gr.Blocks) -> None:
+        self.page = page
+
+    def check_room(self, say: Words) -> None:
+        """Raise InputError if too many are waiting for heavy work.
+
+        Gradio's own bound counts light work too: a full line would leave newcomers an empty page.
+        """
+        line = self.page._queue.event_queue_per_concurrency_id.get(HEAVY["concurrency_id"])
+        if line is not None and len(line.queue) >= MOST_WAITING:
+            raise InputError(say.busy)
+
+    @contextmanager
+    def kept(self) -> Iterator[Path]:
+        """A new folder in Gradio's cache, removed after 15 minutes, or at once on an error.
+
+        Gradio itself removes only files that it has shown.
+        """
+        cache = self.page.GRADIO_CACHE
+        Path(cache).mkdir(parents=True, exist_ok=True)
+        folder = Path(mkdtemp(dir=cache))
+        remove = partial(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            yield folder
+        except BaseException:
+            remove()
+            raise
+        timer = threading.Timer(KEEP_SECONDS, remove)
+        timer.daemon = True
+        timer.start()
+
+
+@contextmanager
+def friendly(say: Words) -> Iterator[None]:
+    """Show the visitor what went wrong, and what would work."""
+    try:
+        yield
+    except StyleSRError as error:
+        raise gr.Error(say.say(error), print_exception=False) from error
+
+
+def refusal(check: Callable[[], object], say: Words) -> str:
+    """Why a check refuses; nothing where it does not."""
+    try:
+        check()
+    except StyleSRError as error:
+        return say.say(error)
+    return ""
+
+
+def verdicts(reason: str, count: int) -> list[Any]:
+    """What a `validator=` returns for an event of `count` inputs, of which the first is judged."""
+    return [gr.validate(not reason, reason)] + [gr.validate(True, "")] * (count - 1)
+
+
+def running(work: Generator[Any, None, C], show: Callable[[Any], Any]) -> Generator[Any, None, C]:
+    """Run to the end and return the value; what is yielded goes through `show`."""
+    while True:
+        try:
+            step = next(work)
+        except StopIteration as end:
+            value: C = end.value
+            return value
+        yield show(step)
+
+
+def bar(step: Progress | str, say: Words) -> str:
+    """A progress bar with tiles and time, or with a text and no measure."""
+    if isinstance(step, str):
+        text, done = step, ""
+    else:
+        left = step.seconds / step.done * (step.total - step.done)
+        rest = say.left.format(seconds=f"{left:.0f}") if step.done < step.total else say.writing
+        tile = say.tile.format(done=step.done, total=step.total, seconds=f"{step.seconds:.0f}")
+        text, done = f"{tile}, {rest}", f' value="{step.done / step.total:.3f}"'
+    return (
+        f'<div class="running" role="status"><span>{escape(text)}</span>'
+        f'<progress aria-label="{escape(text)}"{done}></progress></div>'
+    )
+
+
+def ended(text: str) -> str:
+    """A line that screen readers tell."""
+    return f'<div role="status">{text}</div>'

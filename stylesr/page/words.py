@@ -1,0 +1,412 @@
+"""All that the page says, in English and in Chinese."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+__all__ = ["CHINESE", "ENGLISH", "LANGUAGES", "Words", "words"]
+
+COMMAND = """```sh
+accelerate launch train/style.py --style-image my-painting.jpg --photos my-photos --out runs/mine
+stylesr enhance photo.jpg painted.png --style runs/mine/model
+```"""
+CALL = """```python
+from gradio_client import Client, handle_file
+
+page = Client("{address}")
+painted = page.predict(
+    photo=handle_file("cat.jpg"), style="starry-night", scale=4, api_name="/enhance"
+)
+```"""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The page's sentences in one language; those with braces are for `str.format`."""
+
+    code: str
+    tagline: str
+    tabs: Mapping[str, str]
+    styles: Mapping[str, str]
+    ways: Mapping[str, str]
+    errors: tuple[tuple[str, str], ...]  # pattern of a package's English sentence, translation
+
+    photo: str
+    drop: str
+    try_one: str
+    style: str
+    enlarge: str
+    same_size: str
+    width_choice: str
+    width: str
+    strength: str
+    detail: str
+    detail_info: str
+    more: str
+    mix: str
+    mix_none: str
+    share: str
+    brush: str
+    brushes: tuple[str, str, str, str]
+    colors: str
+    color_names: tuple[str, str, str]
+    colors_info: str
+    variation: str
+
+    choose: str
+    limits: str
+    seconds: str
+    paint: str
+    enlarge_it: str
+    stop: str
+    stopped: str
+    waiting: str
+    starting: str
+    sketch: str
+    tile: str
+    left: str
+    writing: str
+    done: str
+    slider: str
+    side_by_side: str
+    example: str
+    photo_and_result: str
+    photo_enlarged: str
+    result: str
+    compare_with: str
+    format: str
+    formats: tuple[str, str, str]
+    download: str
+    gone: str
+    not_uploaded: str
+    busy: str
+    crowded: str
+    failed: str
+
+    compare_intro: str
+    is_original: str
+    is_original_info: str
+    compare: str
+    all_ways: str
+    time: str
+    one_side: str
+    other_side: str
+
+    batch_intro: str
+    photos: str
+    batch_limits: str
+    batch_done: str
+    batch_failed: str
+    batch_file: str
+
+    note: str
+    about: str
+
+    def style_name(self, name: str) -> str:
+        """A model's name for a reader: starry-night → The Starry Night."""
+        return self.styles.get(name) or name.replace("-", " ").capitalize()
+
+    def way_name(self, name: str) -> str:
+        """The name of a model or of another way to enlarge."""
+        return self.ways.get(name) or self.style_name(name)
+
+    def say(self, sentence: object) -> str:
+        """An error or notice of the package in this language, safe as HTML."""
+        text = str(sentence)
+        for pattern, translation in self.errors:
+            match = re.search(pattern, text, re.DOTALL)
+            if match:
+                text = translation.format(*match.groups(""))
+                break
+        return escape(text, quote=False)
+
+
+NETWORKS = {  # by their names in every language
+    "espcn-x4": "ESPCN",
+    "srcnn-x4": "SRCNN",
+    "srgan-x4": "SRGAN",
+    "srresnet-x4": "SRResNet",
+    "vdsr-x4": "VDSR",
+}
+
+ENGLISH = Words(
+    code="en",
+    tagline="Enlarge a photo and repaint it, in one pass.",
+    tabs={"create": "Create", "compare": "Compare", "batch": "Batch", "about": "About"},
+    styles={
+        "composition-vii": "Composition VII",
+        "delaunay-portrait": "Mosaic",
+        "great-wave": "The Great Wave",
+        "scream": "The Scream",
+        "starry-night": "The Starry Night",
+    },
+    ways={
+        "bicubic": "Bicubic",
+        "photo": "Enlarge only",
+        "photo-vivid": "Enlarge, vivid",
+        "two-stages": "Style first, then enlarge",
+        **NETWORKS,
+    },
+    errors=(),
+    photo="Photo",
+    drop="Drop a photo\nor click to choose",
+    try_one="Or try one of these",
+    style="Style",
+    enlarge="Size",
+    same_size="Same",
+    width_choice="Width…",
+    width="Width of the result in pixels",
+    strength="Strength of the style",
+    detail="Detail",
+    detail_info="0 is faithful; 1 is vivid, with more that is invented.",
+    more="Mix, brush, colours, variation",
+    mix="Mix with",
+    mix_none="No second style",
+    share="Share of the second style",
+    brush="Brush",
+    brushes=("Auto", "Fine", "Medium", "Broad"),
+    colors="Colours",
+    color_names=("Painting", "Photo", "Palette only"),
+    colors_info="“Palette only” keeps the photo's drawing and takes just the painting's colours.",
+    variation="Variation",
+    choose="Choose a photo to begin.",
+    limits="JPEG, PNG or WebP, up to {file} MB and {input} megapixels; results up to {output}.",
+    seconds="≈ {seconds} s",
+    paint="Paint",
+    enlarge_it="Enlarge",
+    stop="Stop",
+    stopped="Stopped.",
+    waiting="Waiting for its turn…",
+    starting="Starting…",
+    sketch="A first sketch; the full picture follows.",
+    tile="Tile {done} of {total}, {seconds} s",
+    left="about {seconds} s left",
+    writing="writing the file…",
+    done="Done in {seconds} s",
+    slider="Slider",
+    side_by_side="Side by side",
+    example="An example: photo and {style}",
+    photo_and_result="{before} · result",
+    photo_enlarged="Photo, enlarged",
+    result="Result",
+    compare_with="Compare with",
+    format="File",
+    formats=("PNG", "WebP, lossless", "JPEG"),
+    download="Download {format}, {width} × {height}, {size} MB",
+    gone="The file is deleted by now: paint it again.",
+    not_uploaded="This file was not uploaded to the page; upload it first.",
+    busy="Many people are painting right now. Please try again in a minute.",
+    crowded="The file or request is larger than the page accepts.",
+    failed="That did not work: {reason}",
+    compare_intro="One photo in all styles, at up to {side} pixels, and any two of them beside "
+    "each other.",
+    is_original="My photo is the original",
+    is_original_info="It is reduced first, then enlarged again and measured: PSNR tells how close "
+    "each comes.",
+    compare="Compare",
+    all_ways="All results",
+    time="Time",
+    one_side="Left",
+    other_side="Right",
+    batch_intro="Several photos in one style, as one zip file.",
+    photos="Photos",
+    batch_limits="Up to {count} photos, {file} MB and {input} megapixels each; their results "
+    "up to {output} megapixels together.",
+    batch_done="{painted} of {total} done in {seconds} s",
+    batch_failed="{name}: {reason}",
+    batch_file="Download zip, {size} MB",
+    note="Detail in an enlarged or painted picture is **invented** by a small neural network: "
+    "plausible, not a record of what was there. Do not use it to identify people, to read text or "
+    "number plates, or as medical or forensic evidence. Your photo serves your picture alone: "
+    "place, camera and other private data are left out of the result, colours are converted to "
+    "sRGB, and everything is deleted within 20 minutes.",
+    about="""
+### How it works
+One small network enlarges and paints in one pass. A style is a set of weights, so strengths and
+mixtures cost no more than one style. Files are lossless; in them stand the settings and that a
+model made the picture (IPTC *digital source type*).
+
+### The styles
+The networks were trained for this page, each from one painting whose rights have expired or from a
+picture of our own: *The Starry Night* and *Straw hat* (Vincent van Gogh, 1889 and 1887), *The Great
+Wave* (Katsushika Hokusai, about 1831), *The Scream* (Edvard Munch, 1893), *Water lilies* (Claude
+Monet, 1919), *Composition VII* (Wassily Kandinsky, 1913), *Mondrian* (Piet Mondrian, about 1913),
+*Mosaic* (Robert Delaunay, 1906), *Woman with a hat* (Henri Matisse, 1905). *Gouache*, *Ink
+hatching* and *Linocut* are ours. Their cards tell what each was trained on and what was measured.
+
+### A style of your own
+From one picture, with a folder of photos to practise on:
+
+{command}
+
+### From a program
+{call}
+
+The other endpoints are listed under “Use via API” below.
+""",
+)
+
+CHINESE = Words(
+    code="zh",
+    tagline="放大照片，同时重新绘制，一步完成。",
+    tabs={"create": "创作", "compare": "比较", "batch": "批量", "about": "关于"},
+    styles={
+        "composition-vii": "构成第七号",
+        "delaunay-portrait": "马赛克",
+        "gouache": "水粉",
+        "great-wave": "神奈川冲浪里",
+        "ink-hatching": "墨线排线",
+        "linocut": "麻胶版画",
+        "mondrian": "蒙德里安",
+        "scream": "呐喊",
+        "starry-night": "星月夜",
+        "straw-hat": "草帽自画像",
+        "water-lilies": "睡莲",
+        "woman-with-a-hat": "戴帽的妇人",
+    },
+    ways={
+        "bicubic": "双三次插值",
+        "photo": "仅放大",
+        "photo-vivid": "放大（生动）",
+        "two-stages": "先绘制，再放大",
+        **NETWORKS,
+    },
+    errors=(
+        (r"^'(.+)' is not a JPEG", "“{0}”不是 JPEG、PNG、WebP、TIFF 或 BMP 图片"),
+        (
+            r"^'(.+)' has (\d+)×(\d+) = .* pixels; at most ([\d,]+)",
+            "“{0}”为 {1} × {2} 像素；最多接受 {3} 像素",
+        ),
+        (r"^'(.+)' is larger than ([\d,]+) pixels", "“{0}”超过 {1} 像素，请先缩小"),
+        (r"^'(.+)' is truncated or damaged", "“{0}”不完整或已损坏"),
+        (r"^'(.+)' is empty", "“{0}”是空的"),
+        (r"is not a file$", "文件已被删除，请重新上传"),
+        (r"^CIELAB pictures", "不支持 CIELAB 图片，请先转换为 RGB"),
+        (r"^gray values from .* do not fit 16 bits", "灰度值超出 16 位，请以 0 至 65535 保存"),
+        (r"^a float picture holds values", "浮点图片的值应在 0 与 1 之间"),
+        (
+            r"^(\d+) × (\d+) at ×(\S+) makes (\d+) × (\d+), more than (\S+) mega",
+            "{0} × {1} 放大 {2} 倍为 {3} × {4}，超过 {5} 百万像素；请选较小的倍数或照片",
+        ),
+        (r"^width must be a whole number from (\d+) to (\d+)", "宽度应为 {0} 至 {1} 的整数"),
+        (
+            r"^given up after (\d+) seconds, with (\d+) of (\d+)",
+            "{0} 秒后放弃，已完成 {1}/{2} 块；请选较小的倍数或照片",
+        ),
+        (r"^(\d+) pictures; at least 1, at most (\d+)", "{0} 张图片；至少 1 张，最多 {1} 张"),
+        (
+            r"^together they make (\S+) megapixels, more than (\S+);",
+            "合计 {0} 百万像素，超过 {1}；请减少张数或选较小的倍数",
+        ),
+        (r"^JPEG cannot hold transparency", "JPEG 不支持透明；请选 PNG 或 WebP"),
+        (r"^(\d+)×(\d+) pixels as (\w+)", "{2} 无法容纳 {0} × {1} 像素；请选 PNG"),
+        (r"^the work took too long", "耗时过长，已停止；请选较小的倍数或照片"),
+        (r"^the work ended unexpectedly", "处理意外中断；请选较小的倍数或照片，然后重试"),
+        (r"^first of (\d+) frames used", "使用了 {0} 帧中的第一帧"),
+        (r"^reduced from 16 to 8 bits", "每通道由 16 位减为 8 位"),
+        (r"^its damaged EXIF data", "已忽略损坏的 EXIF 数据"),
+        (r"^its colour profile was ignored", "深度灰度图片的色彩配置文件已忽略"),
+        (r"^its colour profile is damaged", "色彩配置文件已损坏或不匹配，按 sRGB 读取"),
+        (r"^converted from (.+) to sRGB", "已由 {0} 转换为 sRGB"),
+        (r"^no model '(.+?)'", "没有名为“{0}”的模型"),
+        (r"^style '(.+?)' is not loaded", "没有名为“{0}”的风格"),
+    ),
+    photo="照片",
+    drop="拖入照片\n或点击选择",
+    try_one="或试试这些",
+    style="风格",
+    enlarge="尺寸",
+    same_size="原尺寸",
+    width_choice="宽度…",
+    width="结果宽度（像素）",
+    strength="风格强度",
+    detail="细节",
+    detail_info="0 忠实原图；1 更鲜明，但虚构的细节更多。",
+    more="混合、笔触、色彩、变化",
+    mix="混合",
+    mix_none="不混合",
+    share="第二种风格的比例",
+    brush="笔触",
+    brushes=("自动", "细", "中", "粗"),
+    colors="色彩",
+    color_names=("画作", "照片", "仅色调"),
+    colors_info="“仅色调”保留照片的线条，只取画作的颜色。",
+    variation="变化",
+    choose="请先选择一张照片。",
+    limits="JPEG、PNG 或 WebP，最大 {file} MB、{input} 百万像素；结果最大 {output} 百万像素。",
+    seconds="≈ {seconds} 秒",
+    paint="绘制",
+    enlarge_it="放大",
+    stop="停止",
+    stopped="已停止。",
+    waiting="正在排队…",
+    starting="正在开始…",
+    sketch="先看草图，完整图片随后完成。",
+    tile="第 {done}/{total} 块，{seconds} 秒",
+    left="还需约 {seconds} 秒",
+    writing="正在写入文件…",
+    done="完成，用时 {seconds} 秒",
+    slider="滑块",
+    side_by_side="并排",
+    example="示例：照片与{style}",
+    photo_and_result="{before} · 结果",
+    photo_enlarged="照片（放大）",
+    result="结果",
+    compare_with="对比",
+    format="文件",
+    formats=("PNG", "WebP（无损）", "JPEG"),
+    download="下载 {format}，{width} × {height}，{size} MB",
+    gone="文件已删除，请重新绘制。",
+    not_uploaded="该文件未上传到本页面，请先上传。",
+    busy="现在使用的人很多，请一分钟后再试。",
+    crowded="文件或请求超过了本页面的上限。",
+    failed="未能完成：{reason}",
+    compare_intro="同一张照片的所有风格，最长 {side} 像素；可任选两张对比。",
+    is_original="我的照片是原图",
+    is_original_info="先缩小，再放大并测量：PSNR 表示各结果与原图的接近程度。",
+    compare="比较",
+    all_ways="全部结果",
+    time="用时",
+    one_side="左",
+    other_side="右",
+    batch_intro="多张照片，一种风格，一个 zip 文件。",
+    photos="照片",
+    batch_limits="最多 {count} 张，每张最大 {file} MB、{input} 百万像素；结果合计最大 {output} "
+    "百万像素。",
+    batch_done="完成 {painted}/{total} 张，用时 {seconds} 秒",
+    batch_failed="{name}：{reason}",
+    batch_file="下载 zip，{size} MB",
+    note="放大或绘制的图片中的细节由小型神经网络**虚构**：看似合理，但并非真实记录。请勿用于识别人物、"
+    "辨认文字或车牌，也不得作为医学或法证依据。您的照片只用于生成您的图片：地点、相机等私人数据不会写入"
+    "结果，颜色转换为 sRGB，所有内容在 20 分钟内删除。",
+    about="""
+### 原理
+一个小型网络一次完成放大与绘制。风格是一组权重，因此强度与混合都不增加计算量。文件为无损格式，其中
+写明设置，并注明图片由模型生成（IPTC *digital source type*）。
+
+### 风格
+网络均为本页面训练，每种风格来自一幅版权已过期的画作或我们自己的图片：《星月夜》与《草帽自画像》
+（文森特·梵高，1889、1887）、《神奈川冲浪里》（葛饰北斋，约 1831）、《呐喊》（爱德华·蒙克，1893）、
+《睡莲》（克劳德·莫奈，1919）、《构成第七号》（瓦西里·康定斯基，1913）、蒙德里安（皮特·蒙德里安，
+约 1913）、马赛克（罗贝尔·德劳内，1906）、《戴帽的妇人》（亨利·马蒂斯，1905）。水粉、墨线排线和
+麻胶版画是我们自己的作品。各模型卡片说明了训练数据与测量结果。
+
+### 制作自己的风格
+只需一张图片和一个练习用的照片文件夹：
+
+{command}
+
+### 在程序中使用
+{call}
+
+其他接口见页面底部的 “Use via API”。
+""",
+)
+
+LANGUAGES = {words.code: words for words in (ENGLISH, CHINESE)}
+
+
+def words(language: object) -> Words:
+    """The sentences of a language by its code; English for any other."""
+    return LANGUAGES.get(str(language), ENGLISH)
