@@ -32,7 +32,13 @@ from stylesr.data.datasets import RandomCrops, find_pictures, gather, load_rgb
 from stylesr.data.degradations import Pairs, collate, quantise
 from stylesr.errors import InputError
 from stylesr.losses.adversarial import GAN_LOSSES, gradient_penalty, r1_penalty
-from stylesr.losses.perceptual import DistilledVGG19, feature_loss, lattice_loss, phase_loss
+from stylesr.losses.perceptual import (
+    DistilledVGG19,
+    feature_loss,
+    lattice_loss,
+    phase_loss,
+    spectrum_loss,
+)
 from stylesr.losses.pixel import PIXEL_LOSSES
 from stylesr.metrics import psnr_y
 from stylesr.models import (
@@ -83,6 +89,7 @@ class Recipe:
     perceptual_weight: float = 0.0  # of the difference of features
     perceptual: str = ""  # the perceptual network; fetched once when left out
     lattice: float = 0.0  # against grids and dots, which perceptual losses like to see
+    spectrum: float = 0.0  # against weaves: power that the photo has not at any frequency
     adversarial: float = 0.0  # weight of the discriminator's opinion
     gan_loss: Literal["vanilla", "least-squares", "hinge", "wasserstein", "relativistic"] = "hinge"
     discriminator: Literal["unet", "vgg"] = "unet"  # scores each pixel, or the picture
@@ -202,6 +209,8 @@ def main(recipe: Recipe) -> None:
         if recipe.lattice:
             pattern = lattice_loss(sr, visible=1.0) + phase_loss(sr)
             losses["lattice"] = recipe.lattice * pattern
+        if recipe.spectrum:
+            losses["spectrum"] = recipe.spectrum * spectrum_loss(sr, hr)
         if vgg or critic:  # not always on the same pixels: no pattern may hide in their strides
             down, right = (shift.randrange(STRIDE) for _ in range(2))
             sides = (-right, right - STRIDE, -down, down - STRIDE)
@@ -299,7 +308,7 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     judged = bool(recipe.perceptual_weight or recipe.adversarial)
-    names = ("pixel_weight", "perceptual_weight", "lattice", "adversarial", "r1")
+    names = ("pixel_weight", "perceptual_weight", "lattice", "spectrum", "adversarial", "r1")
     crop = 32 + STRIDE if judged else 28 if recipe.lattice else 16
     least = {**dict.fromkeys(names, 0), "gradient_penalty": 0, "critic": 1, "crop": crop}
     training.check_run(recipe, batch=len(FACTORS) if recipe.network == "stylesr" else 1, **least)

@@ -31,6 +31,7 @@ __all__ = [
     "mean_grams",
     "phase_loss",
     "relative_gram_loss",
+    "spectrum_loss",
     "tone_loss",
     "total_variation",
 ]
@@ -239,6 +240,29 @@ def consistency_loss(picture: Tensor, moved: Tensor, down: int, right: int) -> T
     still = F.pad(picture, (-reach,) * 4)
     back = F.pad(moved, (-reach - right, right - reach, -reach - down, down - reach))
     return (still - back).abs().mean()
+
+
+def spectrum_loss(picture: Tensor, target: Tensor, smooth: int = 5, floor: float = 0.3) -> Tensor:
+    """How much more power a picture has than its target at any frequency: weaves and grids.
+
+    The mean square of the logarithm of the ratio of both power spectra, where the picture has
+    more, as upsampling betrays itself by its spectrum (Durall et al., CVPR 2020,
+    https://arxiv.org/abs/2003.01826). Here in two dimensions, since a weave is a few points in the
+    plane, which an average over directions hides.
+
+    Args:
+        picture, target: (N, C, H, W), of one size.
+        smooth: side of the window over which spectra are averaged, in frequencies.
+        floor: noise in levels of 255 that is taken for granted.
+    """
+    window = torch.hann_window(picture.shape[-1], device=picture.device)
+    window = window * torch.hann_window(picture.shape[-2], device=picture.device)[:, None]
+    granted = (floor / 255) ** 2 * window.square().sum()  # the power of such noise
+    powers = []
+    for x in (picture, target):
+        power = torch.fft.rfft2(x * window).abs().square().mean(1, keepdim=True)
+        powers.append(F.avg_pool2d(power, smooth, 1) + granted)
+    return F.relu((powers[0] / powers[1]).log()).square().mean()
 
 
 def total_variation(picture: Tensor) -> Tensor:
