@@ -21,7 +21,8 @@ LAYERS = [
     {"blending", "checkpoints", "data", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
-    {"speed", "studio"},
+    {"orders", "speed"},
+    {"studio"},
     {"workshop"},
     {"page"},
     {"fidelity"},
@@ -35,7 +36,8 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # What needs more than the package's own dependencies. Everything else works without any extra.
 EXTRAS = {"app": "app", "train": "train", "stylesr.plots": "train", "stylesr.training": "train"}
-EXTRAS |= {f"stylesr.page.{name}": "app" for name in ("batch", "compare", "create", "parts")}
+PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "parts")
+EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE}
 
 
 def sources() -> Iterator[tuple[str, Path]]:
