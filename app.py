@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylesr.page import batch, compare, create
+from stylesr.page import batch, compare, create, endpoints
 from stylesr.page.guard import COOKIE, Guard
 from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
@@ -80,6 +80,7 @@ def build_page(studio: Studio | None = None) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             with spoken(gr.Tab, lambda w: {"label": w.tabs["create"]}, id="create"):
                 first = create.build(studio, spoken, language, site)
+                endpoints.build(first, language)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["compare"]}, id="compare"):
                 compare.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["batch"]}, id="batch"):

@@ -9,7 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import StyleSRNet
+from stylesr.orders import Batch, Choices, Painting, Panel, Sketch
 from stylesr.passes import MAX_SCALE, Size, target_size
-from stylesr.pipeline import Color, Plan, Progress, StyleSRPipeline
+from stylesr.pipeline import Plan, Progress, StyleSRPipeline
 from stylesr.screen import fit, for_screen, fraction, square
 from stylesr.tiling import drain
 
-__all__ = ["Batch", "Choices", "Painting", "Panel", "Sketch", "Studio"]
+__all__ = ["BICUBIC", "MAX_BATCH", "PANEL_SIDE", "TWO_STAGES", "Studio"]
 
 MAX_INPUT_PIXELS = 16_000_000
 MAX_OUTPUT_PIXELS = 20_000_000
@@ -49,102 +50,6 @@ SCREEN_QUALITY = 92
 # Says in the file that a model made the picture from a photo; nothing else of the upload's
 # metadata goes into it.
 MARK = {"Software": "stylesr", "DigitalSourceType": "compositeWithTrainedAlgorithmicMedia"}
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a visitor asks for.
-
-    Attributes:
-        style: a model's name; that of the base for plain enlargement.
-        mix: a second style to mix in, or None.
-        share: of the second style, 0 to 1.
-        scale: the factor, where `width` is None.
-        width: of the result in pixels.
-        strength, brush, color, seed: as for `StyleSRPipeline`; they have no meaning for plain
-            enlargement.
-        detail: of plain enlargement: 0 for the base, 1 for `photo-vivid`.
-    """
-
-    style: str
-    mix: str | None = None
-    share: float = 0.5
-    scale: float = 4
-    width: int | None = None
-    strength: float = 1.0
-    detail: float = 0.0
-    brush: int | None = None
-    color: Color = "style"
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Sketch:
-    """A first, quick look: files to compare, of one size, before the picture is painted."""
-
-    before: Path
-    after: Path
-
-
-@dataclass(frozen=True)
-class Painting:
-    """A finished picture.
-
-    Attributes:
-        file: the whole result, lossless.
-        before, after: JPEG files of one size to compare on a screen, at most 2048 pixels long:
-            the photo enlarged by bicubic interpolation, and the result.
-        height, width: of the result.
-        seconds: from reading the photo to the last written file.
-        notices: what was changed or left out while reading the photo.
-        metadata: what stands in the file.
-    """
-
-    file: Path
-    before: Path
-    after: Path
-    height: int
-    width: int
-    seconds: float
-    notices: tuple[str, ...]
-    metadata: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One of several ways to enlarge the same photo.
-
-    Attributes:
-        name: a model's, or "bicubic".
-        file: the result, lossless.
-        height, width: of the result.
-        seconds: the network's time.
-        psnr: against the original, in dB on luma; None where there is none.
-    """
-
-    name: str
-    file: Path
-    height: int
-    width: int
-    seconds: float
-    psnr: float | None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Several pictures in one zip file.
-
-    Attributes:
-        file: the zip file, None where nothing could be painted.
-        painted: how many pictures are in it.
-        failed: name and reason of each picture that is not.
-        seconds: from the first to the last.
-    """
-
-    file: Path | None
-    painted: int
-    failed: tuple[tuple[str, str], ...]
-    seconds: float
 
 
 class Studio:

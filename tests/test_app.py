@@ -19,9 +19,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import app
 from stylesr.errors import InputError
+from stylesr.orders import Painting
 from stylesr.page import parts
 from stylesr.pipeline import Progress
-from stylesr.studio import Painting, Studio
+from stylesr.studio import Studio
 from tests import tiny
 
 pytestmark = [

@@ -21,7 +21,8 @@ LAYERS = [
     {"blending", "checkpoints", "data", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
-    {"jobs", "speed", "studio", "video"},
+    {"jobs", "orders", "speed", "video"},
+    {"studio"},
     {"workshop"},
     {"page"},
     {"fidelity"},
@@ -41,7 +42,8 @@ EXTRAS = {
     "stylesr.training": "train",
     "stylesr.video": "video",
 }
-EXTRAS |= {f"stylesr.page.{name}": "app" for name in ("batch", "compare", "create", "parts")}
+PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "parts")
+EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE}
 
 
 def sources() -> Iterator[tuple[str, Path]]:

@@ -11,8 +11,9 @@ from PIL import Image
 
 from stylesr import hub
 from stylesr.errors import ImageError, InputError, ModelError
+from stylesr.orders import Batch, Choices, Painting, Sketch
 from stylesr.pipeline import Progress, StyleSRPipeline
-from stylesr.studio import Batch, Choices, Painting, Sketch, Studio
+from stylesr.studio import Studio
 from stylesr.tiling import drain
 from tests import tiny
 

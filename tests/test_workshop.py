@@ -15,7 +15,8 @@ from PIL import Image
 
 from stylesr import workshop
 from stylesr.errors import ImageError, InputError
-from stylesr.studio import Choices, Painting, Studio
+from stylesr.orders import Choices, Painting
+from stylesr.studio import Studio
 from stylesr.tiling import drain
 from stylesr.workshop import Workshop, open_studio
 from tests import tiny

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from stylesr.orders import Batch, Choices
 from stylesr.page.parts import (
     HEAVY,
     LIGHT,
@@ -24,7 +25,7 @@ from stylesr.page.parts import (
     verdicts,
 )
 from stylesr.page.words import Words, words
-from stylesr.studio import Batch, Choices, Studio
+from stylesr.studio import Studio
 
 __all__ = ["Several", "build"]
 

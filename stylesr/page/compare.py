@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from stylesr.orders import Panel
 from stylesr.page.parts import (
     EXAMPLES,
     HEAVY,
@@ -25,7 +26,7 @@ from stylesr.page.parts import (
 )
 from stylesr.page.words import ENGLISH, Words, words
 from stylesr.pipeline import Progress
-from stylesr.studio import BICUBIC, PANEL_SIDE, Panel, Studio
+from stylesr.studio import BICUBIC, PANEL_SIDE, Studio
 
 __all__ = ["Compare", "build"]
 

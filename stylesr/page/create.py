@@ -3,7 +3,6 @@
 import base64
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,11 +11,12 @@ from typing import Any
 import gradio as gr
 
 from stylesr.errors import ImageError, InputError, StyleSRError
+from stylesr.orders import Choices, Painting, Sketch
+from stylesr.page.create_layout import Inputs, Outputs, lay_out_inputs, lay_out_outputs
 from stylesr.page.parts import (
     EXAMPLES,
     HEAVY,
     LIGHT,
-    MAX_FILE_MB,
     PRIVATE,
     QUICK,
     Site,
@@ -24,81 +24,23 @@ from stylesr.page.parts import (
     bar,
     chosen,
     ended,
-    first_style,
     friendly,
     refusal,
     running,
     uploaded,
     verdicts,
 )
-from stylesr.page.words import ENGLISH, Words, words
+from stylesr.page.words import Words, words
 from stylesr.pipeline import Progress
-from stylesr.studio import BICUBIC, TWO_STAGES, Choices, Painting, Sketch, Studio
+from stylesr.studio import BICUBIC, Studio
 from stylesr.tiling import drain
 
 __all__ = ["Create", "build"]
-
-BRUSHES = ("auto", "1", "2", "4")
-FORMATS = ("png", "webp", "jpeg")
 
 SHOW_RESULT = """
 () => setTimeout(() =>
   document.querySelector("#result").scrollIntoView({behavior: "smooth", block: "nearest"}), 300)
 """
-
-
-@dataclass
-class Inputs:
-    """What the visitor sets."""
-
-    photo: gr.Image
-    thumbnails: gr.HTML
-    style: gr.Radio
-    scale: gr.Radio
-    width: gr.Number
-    strength: gr.Slider
-    detail: gr.Slider
-    more: gr.Accordion
-    mix: gr.Dropdown
-    share: gr.Slider
-    brush: gr.Radio
-    color: gr.Radio
-    seed: gr.Slider
-
-    @property
-    def choices(self) -> list[Any]:
-        """In the order of `parts.chosen`."""
-        return [
-            self.style,
-            self.mix,
-            self.share,
-            self.scale,
-            self.width,
-            self.strength,
-            self.detail,
-            self.brush,
-            self.color,
-            self.seed,
-        ]
-
-
-@dataclass
-class Outputs:
-    """What the visitor gets."""
-
-    size: gr.HTML
-    start: gr.Button
-    stop: gr.Button
-    status: gr.HTML
-    result: gr.Column
-    options: gr.Row
-    slider: gr.ImageSlider
-    before: gr.Image
-    after: gr.Image
-    other: gr.Dropdown
-    format: gr.Radio
-    download: gr.DownloadButton
-    done: gr.State
 
 
 def build(studio: Studio, spoken: Spoken, language: gr.Radio, site: Site) -> "Create":
@@ -111,198 +53,6 @@ def build(studio: Studio, spoken: Spoken, language: gr.Radio, site: Site) -> "Cr
     create = Create(studio, inputs, outputs, site)
     wire(create, language)
     return create
-
-
-# -- layout -----------------------------------------------------------------------------------
-
-
-def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
-    """Photo, style and options."""
-    base, styles = studio.names[0], studio.styles
-    paints = first_style(studio) != base
-    photo = spoken(
-        gr.Image,
-        lambda w: {"label": w.photo, "placeholder": w.drop},
-        type="filepath",
-        format="png",
-        sources=["upload", "clipboard", "webcam"],
-        height=210,
-        buttons=["fullscreen"],
-        elem_id="photo",
-    )
-    spoken(gr.HTML, lambda w: {"value": limits(studio, w)}, elem_classes="fine-print")
-    examples = gr.Examples(
-        EXAMPLES, photo, label=ENGLISH.try_one, preload=False, elem_id="examples"
-    )
-    spoken.follow(examples.dataset, lambda w: {"label": w.try_one})
-    thumbnails = gr.HTML(elem_id="thumbnails")
-    style = spoken(
-        gr.Radio,
-        lambda w: {
-            "label": w.style,
-            "choices": [(w.way_name(base), base), *((w.style_name(s), s) for s in styles)],
-        },
-        value=first_style(studio),
-        elem_id="styles",
-    )
-    scale = spoken(
-        gr.Radio,
-        lambda w: {
-            "label": w.enlarge,
-            "choices": [(w.same_size, "1"), ("2×", "2"), ("4×", "4"), (w.width_choice, "width")],
-        },
-        value="4",
-        elem_id="scale",
-    )
-    width = spoken(
-        gr.Number, lambda w: {"label": w.width}, value=2048, precision=0, minimum=16, visible=False
-    )
-    strength = spoken(
-        gr.Slider,
-        lambda w: {"label": w.strength},
-        minimum=0,
-        maximum=1.5,
-        value=1,
-        step=0.05,
-        visible=paints,
-    )
-    detail = spoken(
-        gr.Slider,
-        lambda w: {"label": w.detail, "info": w.detail_info},
-        minimum=0,
-        maximum=1,
-        value=0,
-        step=0.05,
-        visible=not paints and studio.has_detail,
-    )
-    with spoken(gr.Accordion, lambda w: {"label": w.more}, open=False, visible=paints) as more:
-        mix = spoken(
-            gr.Dropdown,
-            lambda w: {
-                "label": w.mix,
-                "choices": [(w.mix_none, ""), *((w.style_name(s), s) for s in styles)],
-            },
-            value="",
-            elem_id="mix",
-        )
-        share = spoken(
-            gr.Slider,
-            lambda w: {"label": w.share},
-            minimum=0,
-            maximum=1,
-            value=0.5,
-            step=0.05,
-            visible=False,
-        )
-        brush = spoken(
-            gr.Radio,
-            lambda w: {
-                "label": w.brush,
-                "choices": list(zip(w.brushes, BRUSHES, strict=True)),
-            },
-            value="auto",
-        )
-        color = spoken(
-            gr.Radio,
-            lambda w: {
-                "label": w.colors,
-                "info": w.colors_info,
-                "choices": list(zip(w.color_names, ("style", "photo", "palette"), strict=True)),
-            },
-            value="style",
-        )
-        seed = spoken(
-            gr.Slider, lambda w: {"label": w.variation}, minimum=0, maximum=99, value=0, step=1
-        )
-    return Inputs(
-        photo,
-        thumbnails,
-        style,
-        scale,
-        width,
-        strength,
-        detail,
-        more,
-        mix,
-        share,
-        brush,
-        color,
-        seed,
-    )
-
-
-def lay_out_outputs(studio: Studio, spoken: Spoken) -> Outputs:
-    """The buttons, what they will make and how far it is; below, the result."""
-    with gr.Column(elem_id="action"):
-        with gr.Row():
-            size = gr.HTML(ENGLISH.choose, elem_id="size")
-            start = spoken(
-                gr.Button,
-                lambda w: {"value": w.paint},
-                variant="primary",
-                interactive=False,
-                scale=0,
-                elem_id="start",
-            )
-            stop = spoken(
-                gr.Button, lambda w: {"value": w.stop}, visible=False, scale=0, elem_id="stop"
-            )
-        status = gr.HTML(elem_id="status")
-    with gr.Column(visible=False, elem_id="result") as result:
-        with gr.Tabs():
-            with spoken(gr.Tab, lambda w: {"label": w.slider}):
-                slider = gr.ImageSlider(
-                    label=" ", format="png", max_height=620, buttons=["fullscreen"]
-                )
-            with spoken(gr.Tab, lambda w: {"label": w.side_by_side}), gr.Row():
-                before, after = (
-                    gr.Image(
-                        label=" ",
-                        format="png",
-                        interactive=False,
-                        buttons=["fullscreen"],
-                        min_width=280,
-                    )
-                    for _ in range(2)
-                )
-        with gr.Row(visible=False, elem_id="after") as options:
-            others = [BICUBIC, studio.names[0], TWO_STAGES, *studio.styles]
-            other = spoken(
-                gr.Dropdown,
-                lambda w: {
-                    "label": w.compare_with,
-                    "choices": [(w.way_name(name), name) for name in others],
-                },
-                value=BICUBIC,
-                min_width=180,
-                elem_id="other",
-            )
-            format = spoken(
-                gr.Radio,
-                lambda w: {
-                    "label": w.format,
-                    "choices": list(zip(w.formats, FORMATS, strict=True)),
-                },
-                value="png",
-                min_width=260,
-                elem_id="format",
-            )
-        download = gr.DownloadButton(visible=False, elem_id="download")
-    return Outputs(
-        size,
-        start,
-        stop,
-        status,
-        result,
-        options,
-        slider,
-        before,
-        after,
-        other,
-        format,
-        download,
-        gr.State(),
-    )
 
 
 # -- wiring -----------------------------------------------------------------------------------
@@ -351,24 +101,6 @@ def wire(create: "Create", language: gr.Radio) -> None:
     )
     o.format.input(create.convert, [o.done, o.format, language], o.download, **PRIVATE)
     o.stop.click(create.halt, language, buttons, cancels=[run, compared], **QUICK)
-    gr.on(
-        [],
-        create.enhance,
-        [*asked, o.format, language],
-        gr.File(visible=False),
-        validator=create.valid_call,
-        api_name="enhance",
-        **HEAVY,
-    )
-    gr.on(
-        [],
-        create.estimate,
-        [*asked, language],
-        gr.JSON(visible=False),
-        preprocess=False,
-        concurrency_limit=4,
-        api_name="estimate",
-    )
 
 
 class Create:
@@ -470,11 +202,6 @@ class Create:
         reason = refusal(partial(self._check, photo, choices, say), say)
         return verdicts(reason, 1 + len(values))
 
-    def valid_call(self, photo: Any, *values: Any) -> list[Any]:
-        """The same for calls from programs."""
-        *choices, _format, language = values
-        return [*self.valid(photo, *choices, language), *verdicts("", 1)]
-
     def begin(self, photo: Any, *values: Any) -> tuple[Any, Any, str]:
         """Offer Stop."""
         *choices, language = values
@@ -560,91 +287,6 @@ class Create:
                 raise InputError(say.gone)
             return self._download(done[2], self.studio.convert(done[2], format), say)
 
-    def enhance(
-        self,
-        photo: Any,
-        style: str,
-        mix: str = "",
-        share: float = 0.5,
-        scale: str = "4",
-        width: int = 2048,
-        strength: float = 1,
-        detail: float = 0,
-        brush: str = "auto",
-        color: str = "style",
-        seed: int = 0,
-        format: str = "png",
-        language: str = "en",
-    ) -> Iterator[Any]:
-        """Enlarge a photo and paint it in a style.
-
-        Args:
-            photo: A JPEG, PNG or WebP picture.
-            style: A style's name, or "photo" to enlarge only.
-            mix: A second style to mix in, or "".
-            share: Of the second style, 0 to 1.
-            scale: "1", "2" or "4" times the photo's size, or "width".
-            width: Of the result in pixels, where scale is "width".
-            strength: Of the style: 0 for none, 1 for the style, up to 1.5.
-            detail: Of plain enlargement: 0 is faithful, 1 is vivid where that model is there.
-            brush: "1", "2" or "4" for fine, medium or broad strokes; "auto" goes by the size.
-            color: "style", "photo" for the photo's colours, or "palette" for its drawing too.
-            seed: Of the variation, 0 to 99.
-            format: "png" or "webp", without loss, or "jpeg".
-            language: Of error messages: "en" or "zh".
-
-        Returns:
-            The picture's file.
-        """
-        say = words(language)
-        values = style, mix, share, scale, width, strength, detail, brush, color, seed
-        with friendly(say), self.site.kept() as folder:
-            work = self.studio.paint(uploaded(photo, say), folder, chosen(*values))
-            painting = yield from running(work, lambda _: None)
-            yield str(self.studio.convert(painting, format))
-
-    def estimate(
-        self,
-        photo: Any,
-        style: str,
-        mix: str = "",
-        share: float = 0.5,
-        scale: str = "4",
-        width: int = 2048,
-        strength: float = 1,
-        detail: float = 0,
-        brush: str = "auto",
-        color: str = "style",
-        seed: int = 0,
-        language: str = "en",
-    ) -> dict[str, float]:
-        """Tell how large a result will be and about how long it will take.
-
-        Args:
-            photo: A JPEG, PNG or WebP picture.
-            style: A style's name, or "photo" to enlarge only.
-            mix: A second style to mix in, or "".
-            share: Of the second style, 0 to 1.
-            scale: "1", "2" or "4" times the photo's size, or "width".
-            width: Of the result in pixels, where scale is "width".
-            strength: Of the style: 0 for none, 1 for the style, up to 1.5.
-            detail: Of plain enlargement, 0 to 1.
-            brush: "1", "2", "4" or "auto".
-            color: "style", "photo" or "palette".
-            seed: Of the variation, 0 to 99.
-            language: Of error messages: "en" or "zh".
-
-        Returns:
-            Width and height in pixels, and seconds.
-        """
-        say = words(language)
-        values = style, mix, share, scale, width, strength, detail, brush, color, seed
-        with friendly(say):
-            size, order = self.studio.measure(uploaded(photo, say)), chosen(*values)
-            height, wide = self.studio.target(size, order)
-            seconds = self.studio.estimate(size, order)
-        return {"width": wide, "height": height, "seconds": round(seconds, 1)}
-
     def end(self) -> tuple[Any, Any]:
         """Offer to paint again."""
         return gr.Button(visible=True), gr.Button(visible=False)
@@ -652,15 +294,6 @@ class Create:
     def halt(self, language: str) -> tuple[Any, Any, str]:
         """Confirm the stop, asked for or not."""
         return *self.end(), ended(words(language).stopped)
-
-
-def limits(studio: Studio, say: Words) -> str:
-    """What a visitor should know before choosing a photo."""
-    return say.limits.format(
-        file=MAX_FILE_MB,
-        input=f"{studio.max_input_pixels / 1e6:g}",
-        output=f"{studio.max_output_pixels / 1e6:g}",
-    )
 
 
 def thumbnail_css(pictures: dict[str, bytes]) -> str:

@@ -15,9 +15,10 @@ from gradio.media import get_image
 from gradio.utils import get_upload_folder
 
 from stylesr.errors import InputError, StyleSRError
+from stylesr.orders import Choices
 from stylesr.page.words import ENGLISH, Words
 from stylesr.pipeline import Progress
-from stylesr.studio import Choices, Studio
+from stylesr.studio import Studio
 
 __all__ = [
     "EXAMPLES",

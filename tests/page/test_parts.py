@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 
 from stylesr.errors import InputError
+from stylesr.orders import Choices
 from stylesr.page import create, parts
 from stylesr.page.words import ENGLISH
 from stylesr.pipeline import Progress
-from stylesr.studio import Choices, Studio
+from stylesr.studio import Studio
 
 
 def asked(**changes: Any) -> dict[str, Any]:

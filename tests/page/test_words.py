@@ -12,8 +12,9 @@ from PIL import Image
 
 from stylesr.errors import StyleSRError
 from stylesr.images import decode, encode
+from stylesr.orders import Choices
 from stylesr.page.words import CHINESE, ENGLISH, words
-from stylesr.studio import Choices, Studio
+from stylesr.studio import Studio
 from stylesr.tiling import drain
 from tests import tiny
 
