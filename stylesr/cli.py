@@ -1,4 +1,4 @@
-"""The command line: `stylesr enhance`, `models`, `evaluate`, `shrink`.
+"""The command line: `stylesr enhance`, `models`, `pull`, `push`, `evaluate`, `shrink`.
 
 Whatever is slow to import is imported by the command that needs it, so that help is instant. An
 option that is not given is not passed on: its default is that of the function called.
@@ -52,11 +52,12 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
     from tqdm import tqdm
 
     from stylesr import tiling
+    from stylesr.hub import short_name
     from stylesr.pipeline import Progress, StyleSRPipeline
 
     mix = _parse_mix(style)
     pipe = StyleSRPipeline.from_pretrained(list(mix))
-    names = {os.path.basename(os.path.abspath(name)): weight for name, weight in mix.items()}
+    names = {short_name(name): weight for name, weight in mix.items()}
     work = pipe.stream(source, style=names if len(names) > 1 else None, **options)
     with tqdm(unit="tile", desc="tiles", disable=None) as bar:
 
@@ -93,6 +94,29 @@ def _models(as_json: bool) -> None:
         scales = " ".join(f"×{scale}" for scale in row["scales"])
         size = f"{row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB"
         print(f"{row['name']:<20} {row['kind']:<6} {scales}  {size}  {row['description']}".rstrip())
+
+
+def _push(folder: str, repo_id: str, **options: Any) -> None:
+    from stylesr.sharing import push
+
+    done = push(folder, repo_id, **options)
+    for name, size in done.files:
+        print(f"{size:>12,}  {name}")
+    print(f"{done.bytes:>12,}  bytes in all")
+    print(f"{done.repo_id}: {done.url or 'fit to be published; nothing was sent'}")
+
+
+def _pull(models: list[str], **options: Any) -> None:
+    from stylesr.sharing import pull
+
+    for model in models:
+        done = pull(model, **options)
+        kind = f"from {done.base}" if done.base else "a base"
+        print(
+            f"{done.source}: {kind}, {done.parameters / 1e6:.2f} M parameters, "
+            f"{done.bytes / 1e6:.1f} MB, license {done.licence or 'not stated'}"
+        )
+        print(f"  {done.folder}")
 
 
 def _evaluate(
@@ -224,6 +248,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_enhance(commands)
     _add_models(commands)
+    _add_pull(commands)
+    _add_push(commands)
     _add_evaluate(commands)
     _add_shrink(commands)
     return parser
@@ -279,6 +305,45 @@ def _add_models(commands: Any) -> None:
     )
     parser.set_defaults(command=_models)
     parser.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+
+
+def _add_pull(commands: Any) -> None:
+    parser = commands.add_parser(
+        "pull",
+        help="fetch models of the Hub, to have them without a network",
+        description="Fetch models of the Hub with their cards and bases into the cache, and check "
+        "them. What is printed first is a name that always means these weights.",
+        epilog="Example: stylesr pull user/my-style user/another@v2",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=_pull)
+    parser.add_argument(
+        "models", nargs="+", metavar="REPO_ID", help="a Hub id, with @ and a revision if wanted"
+    )
+    parser.add_argument("--revision", help="branch, tag or commit of all of them")
+    parser.add_argument(
+        "--force", action="store_true", dest="force_download", help="also what is there already"
+    )
+
+
+def _add_push(commands: Any) -> None:
+    parser = commands.add_parser(
+        "push",
+        help="check a model's folder and publish it on the Hub",
+        description="Check a model's folder and publish exactly its files. What is not fit to be "
+        "published is refused, with everything that is wrong. See hub_cards/README.md.",
+        epilog="Example: stylesr push my-style user/my-style",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=_push)
+    parser.add_argument("folder", metavar="FOLDER", help="weights, card, figures, preview")
+    parser.add_argument("repo_id", metavar="REPO_ID", help="owner/name, made if there is none")
+    parser.add_argument("--private", action="store_true", help="a new repository is seen by you")
+    parser.add_argument(
+        "--create-pr", action="store_true", help="propose it to a repository of someone else"
+    )
+    parser.add_argument("--branch", help="other than main; made if there is none")
+    parser.add_argument("--dry-run", action="store_true", help="check only; nothing is sent")
 
 
 def _add_evaluate(commands: Any) -> None:
