@@ -23,7 +23,7 @@ from huggingface_hub import (
 from PIL import Image
 
 from stylesr.errors import HubError, InputError, PublishError, StyleSRError
-from stylesr.hub import FOLDER_FILES, HUB_ID, bundled_folder, bundled_names, explained
+from stylesr.hub import FOLDER_FILES, HUB_ID, bundled_names, explained, locate
 
 __all__ = ["Publication", "check_repo_id", "failings", "publish", "upload"]
 
@@ -129,7 +129,7 @@ def failings(folder: Path, repo_id: str, load: Load) -> Iterator[str]:
     except StyleSRError as error:
         yield str(error)
     else:
-        yield from _network_failings(net, load)
+        yield from _network_failings(net)
         yield from _metrics_failings(folder / METRICS_FILE, net.fingerprint())
     yield from _preview_failings(folder / PREVIEW_FILE)
     try:
@@ -137,9 +137,12 @@ def failings(folder: Path, repo_id: str, load: Load) -> Iterator[str]:
     except (OSError, ValueError) as error:
         yield f"{CARD_FILE} cannot be read: {error}"
     else:
-        is_released = folder.resolve().parent == bundled_folder().resolve()
-        names = bundled_names() if is_released else []
-        yield from _card_failings(text, repo_id, folder.resolve().name in names)
+        yield from _card_failings(text, repo_id, _is_released(folder.resolve()))
+
+
+def _is_released(folder: Path) -> bool:
+    """Whether everyone who has the package has this model, by its name."""
+    return folder.name in bundled_names() and locate(folder.name).resolve() == folder
 
 
 def _files(folder: Path) -> list[Path]:
@@ -147,7 +150,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _network_failings(net: Any, load: Load) -> Iterator[str]:
+def _network_failings(net: Any) -> Iterator[str]:
     """One picture at each factor, and a base that others will find."""
     for scale in net.scales:
         side = max(48, net.min_size)
@@ -175,8 +178,7 @@ def _network_failings(net: Any, load: Load) -> Iterator[str]:
         )
         return
     try:
-        source: Any = base  # a name, where `load` is given folders otherwise
-        if load(source).fingerprint() != net.base_sha256:
+        if type(net).from_pretrained(base).fingerprint() != net.base_sha256:
             yield f"its base is not the {base!r} that others will get; train it from that one"
     except StyleSRError as error:
         yield f"its base {base!r} cannot be loaded: {error}"

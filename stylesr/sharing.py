@@ -12,7 +12,8 @@ from typing import Any
 
 from huggingface_hub import ModelCard
 
-from stylesr.hub import CONFIG_FILE, WEIGHTS_FILE, bundled_folder, bundled_names, fetch
+from stylesr.errors import InputError
+from stylesr.hub import CONFIG_FILE, WEIGHTS_FILE, bundled_names, fetch, locate
 from stylesr.models import Generator, StyleSRNet
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.publishing import CARD_FILE, Publication, check_repo_id, publish
@@ -72,8 +73,11 @@ def push_all(
     Raises:
         InputError, PublishError, HubError: as `push`.
     """
-    chosen = bundled_names() if names is None else list(names)
-    pairs = [(bundled_folder() / name, f"{owner}/{name}") for name in chosen]
+    released = bundled_names()
+    chosen = released if names is None else list(names)
+    if unknown := [name for name in chosen if name not in released]:
+        raise InputError(f"{', '.join(unknown)}: released are {', '.join(released) or 'none'}")
+    pairs = [(locate(name), f"{owner}/{name}") for name in chosen]
     checked = [push(folder, repo_id, **{**options, "dry_run": True}) for folder, repo_id in pairs]
     if options.get("dry_run"):
         return checked
@@ -119,17 +123,15 @@ def pull(
     )
 
 
-def _load(source: str | Path) -> Generator:
-    """The network of a folder, whatever its class, or a base by its name."""
-    kind: type[Generator] = StyleSRNet
-    if isinstance(source, Path):
-        try:
-            name = json.loads((source / CONFIG_FILE).read_text(encoding="utf-8"))["class_name"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            name = None  # `from_pretrained` says what is wrong
-        kinds = {kind.__name__: kind for kind in Generator.__subclasses__()}
-        kind = kinds.get(name, kind) if isinstance(name, str) else kind
-    return kind.from_pretrained(source)
+def _load(folder: Path) -> Generator:
+    """The network of a folder, whatever its class."""
+    try:
+        name = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["class_name"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        name = None  # `from_pretrained` says what is wrong
+    known = {kind.__name__: kind for kind in Generator.__subclasses__()}
+    kind: type[Generator] = known.get(str(name), StyleSRNet)
+    return kind.from_pretrained(folder)
 
 
 def _licence(card: Path) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from huggingface_hub import constants, file_download
+from huggingface_hub import constants
 
 LFS = (".safetensors", ".webp", ".bin")
 TOKENS = {"mine": {"me", "an-org"}, "yours": {"you"}}  # a token and the accounts it may write to
@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
             if self.hub.down:
                 raise Refusal(self.hub.down)
             if self.command == "PUT" and self.hub.breaks():
-                self.rfile.read(self.hub.break_after)
+                self.rfile.read(min(length, self.hub.break_after))
                 self.close_connection = True
                 self.connection.close()
                 return
@@ -217,10 +217,11 @@ class Handler(BaseHTTPRequestHandler):
         return repo_id.split("/")[0] in TOKENS.get(self.token(), set())
 
     def readable(self, kind: str, repo_id: str) -> Repository:
+        token = self.token()
         repository = self.hub.repositories.get((kind, repo_id))
         hidden = repository is not None and repository.private and not self.may_write(repo_id)
         if repository is None or hidden:
-            raise Refusal(404 if self.token() else 401, "RepoNotFound")
+            raise Refusal(404 if token else 401, "RepoNotFound")
         return repository
 
     def writable(self, kind: str, repo_id: str) -> Repository:
@@ -350,7 +351,6 @@ def point_to(url: str, cache: Path, patch: pytest.MonkeyPatch) -> None:
     """Let huggingface_hub, already imported, talk to `url` and nobody else, with an empty cache."""
     template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
     patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    patch.setattr(file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
     patch.setattr(constants, "ENDPOINT", url)
     patch.setattr(constants, "HF_HUB_CACHE", str(cache))
     patch.setattr(constants, "HF_HUB_DISABLE_XET", True)

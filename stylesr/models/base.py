@@ -7,6 +7,7 @@ at all, from safetensors only, and only into the class that saved them.
 import hashlib
 import inspect
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -119,7 +120,18 @@ class Generator(
         self._folder = save_directory
 
     def push_to_hub(  # type: ignore[override]
-        self, repo_id: str, *, folder: str | Path | None = None, **options: Any
+        self,
+        repo_id: str,
+        *,
+        folder: str | Path | None = None,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+        dry_run: bool = False,
+        config: Any = None,
+        model_card_kwargs: Mapping[str, Any] | None = None,
     ) -> Publication:
         """Publish this network with its card, figures and pictures: exactly a folder's files.
 
@@ -127,13 +139,19 @@ class Generator(
             repo_id: for example "user/my-style".
             folder: holds this network and its card; by default the one from which it was loaded
                 or into which it was saved last.
-            options: as for `stylesr.push`.
+            commit_message, private, token, branch, create_pr, dry_run: as for `stylesr.push`.
+            config, model_card_kwargs: what the mixin's `save_pretrained` passes on. The config is
+                the folder's, and so is the card.
 
         Raises:
-            InputError: there is no such folder.
+            InputError: there is no such folder, or another card is asked for.
             PublishError: the folder holds another network, or is not fit to be published.
             HubError: the Hub refused or cannot be reached.
         """
+        if model_card_kwargs:
+            raise InputError(
+                f"model_card_kwargs {sorted(model_card_kwargs)}: the card is README.md of the folder"
+            )
         folder = folder or self._folder
         if folder is None:
             raise InputError(
@@ -147,7 +165,17 @@ class Generator(
                 raise ModelError(f"{path} holds other weights than this network; save it there")
             return net
 
-        return publish(folder, repo_id, load, **options)
+        return publish(
+            folder,
+            repo_id,
+            load,
+            private=private,
+            create_pr=bool(create_pr),
+            branch=branch,
+            dry_run=dry_run,
+            token=token,
+            message=commit_message,
+        )
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
