@@ -360,7 +360,11 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--benchmarks", metavar="DIR", help="holds Set5, Set14, BSD100 …")
     parser.add_argument("--photos", metavar="DIR", help="held-out photos, for styles and previews")
     parser.add_argument("--paintings", metavar="DIR", help="the works that releases.toml names")
-    parser.add_argument("--vgg", metavar="FILE", help="distilled VGG-19, safetensors")
+    parser.add_argument(
+        "--vgg",
+        metavar="FILE",
+        help="distilled VGG-19, safetensors; or fetch, for the public one (4 MB, kept)",
+    )
     parser.add_argument("--squeezenet", metavar="FILE", help="SqueezeNet 1.1, safetensors")
     parser.add_argument("--lpips", metavar="FILE", help="LPIPS heads for SqueezeNet, safetensors")
     parser.add_argument(

@@ -251,7 +251,11 @@ def _result_failings(results: Sequence[Any]) -> Iterator[str]:
         yield f"{CARD_FILE} has no model-index: no result was measured"
     for result in results:
         value, what = result.metric_value, f"{result.dataset_name}, {result.metric_type}"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             yield f"{CARD_FILE}, model-index, {what}: {value!r} is not a figure"
         if not (result.dataset_args or {}).get("protocol"):
             yield f"{CARD_FILE}, model-index, {what}: how it was measured is missing (args: protocol)"

@@ -1,7 +1,7 @@
 """Share models: push a folder to the Hub, pull one from it.
 
-    stylesr push my-style user/my-style
-    stylesr pull user/my-style
+stylesr push my-style user/my-style
+stylesr pull user/my-style
 """
 
 import json
@@ -60,9 +60,7 @@ def push(folder: str | Path, repo_id: str, **options: Any) -> Publication:
     return publish(folder, repo_id, _load, **options)
 
 
-def push_all(
-    owner: str, names: Sequence[str] | None = None, **options: Any
-) -> list[Publication]:
+def push_all(owner: str, names: Sequence[str] | None = None, **options: Any) -> list[Publication]:
     """Publish released models, each as a repository of its own; none unless all are fit.
 
     Args:
@@ -107,9 +105,7 @@ def pull(
     name, _, named = repo_id.partition("@")
     check_repo_id(name)
     options: dict[str, Any] = {"cache_dir": cache_dir, "token": token}
-    folder = fetch(
-        repo_id, revision=revision, whole=True, force_download=force_download, **options
-    )
+    folder = fetch(repo_id, revision=revision, whole=True, force_download=force_download, **options)
     source = f"{name}@{folder.name}"
     StyleSRPipeline.from_pretrained(source, **options)
     net = _load(folder)

@@ -172,9 +172,7 @@ def test_without_a_network_the_cache_serves_and_says_so(
         assert hub.locate("user/style") == folder
 
 
-def test_without_a_network_nothing_else_does(
-    the_hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_nothing_else_does(the_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     the_hub.add("user/style", MODEL)
     hub.locate("user/style")
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", NOWHERE)

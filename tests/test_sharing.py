@@ -1,6 +1,7 @@
 """Push and pull, by huggingface_hub as it is, to a Hub on this machine."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,17 +10,21 @@ from pathlib import Path
 import huggingface_hub.constants
 import numpy as np
 import pytest
+from accelerate.state import AcceleratorState
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
-from stylesr import cli, hub
+from stylesr import cli, hub, training
 from stylesr.errors import HubError, InputError, ModelError, PublishError
 from stylesr.models import StyleSRNet
+from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.sharing import pull, push, push_all
-from tests import tiny
-from tests.hub_server import Hub, serving
+from tests import tiny, tiny_features
+from tests.hub_server import Hub
 from tests.test_publishing import CARD, dots, models, write
+from train import style
 
 __all__ = ["dots", "models"]  # fixtures
 
@@ -293,47 +298,104 @@ def test_only_models_of_the_hub_are_pulled(me: Hub, models: Path, repo_id: str) 
 
 
 def test_with_the_hub_down_a_fresh_process_paints_the_same(
-    dots: Path, models: Path, tmp_path: Path, scene: Scene
+    the_hub: Hub, models: Path, tmp_path: Path, scene: Scene
 ) -> None:
     """Pulled while there is a Hub; painted by another process when there is none."""
-    base = write(tiny.photo(3), tmp_path / "base")
-    style = write(tiny.style(tiny.photo(3), 1, name="me/photo"), tmp_path / "style")
-    array = (255 * scene(20, 24)).byte().permute(1, 2, 0).numpy()
-    Image.fromarray(array).save(tmp_path / "cat.png")
-    root = Path(__file__).parents[1]
-
-    def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        own = {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(root)}
-        own |= {"HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "stylesr.cli", *arguments]
-        environment = {**os.environ, **own}
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, cwd=tmp_path
-        )
-
-    with serving() as hub:
-        hub.add("me/photo", base)
-        commit = hub.add("me/dots", style)
-        pulled = run(hub.url, "pull", "me/dots")
-        url = hub.url
-    assert pulled.returncode == 0, pulled.stderr
-    assert pulled.stdout.startswith(f"me/dots@{commit}: from me/photo, ")
-    done = run(url, "enhance", "cat.png", "big.png", "--style", f"me/dots@{commit}")
+    the_hub.add("me/photo", write(tiny.photo(3), tmp_path / "base"))
+    net = tiny.style(tiny.photo(3), 1, name="me/photo")
+    the_hub.add("me/dots", write(net, tmp_path / "style"))
+    source = pull("me/dots").source
+    to_pil(Picture(scene(20, 24))).save(tmp_path / "cat.png")
+    own = {"HF_ENDPOINT": "http://127.0.0.1:1", "HF_HUB_CACHE": str(tmp_path / "hf-cache")}
+    own |= {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "stylesr.cli", "enhance", "cat.png", "big.png", "--style", source],
+        env=os.environ | own,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
-    assert "taken from the cache" in done.stderr  # its base is at a branch
-    pipe = StyleSRPipeline(tiny.photo(3), {"dots": tiny.style(tiny.photo(3), 1, name="me/photo")})
+    assert "me/photo is taken from the cache" in done.stderr  # a base is named without a commit
+    assert_equal(tmp_path / "big.png", StyleSRPipeline(tiny.photo(3), {"dots": net}))
+
+
+RELEASES = """
+[held_out]
+name = "my own photos"
+url = "https://example.org/photos"
+licence = "CC0-1.0"
+
+[models.my-style]
+hub = "me/my-style"
+description = "Paints as I do."
+data = []
+preview = ["one"]
+
+[models.my-style.work]
+artist = "Me"
+title = "My picture"
+year = "2026"
+image = "painting.png"
+provenance = "my own desk"
+licence = "my own work, CC0-1.0"
+"""
+
+
+def test_a_style_is_trained_measured_pushed_and_pulled(
+    me: Hub, models: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that hub_cards/README.md asks of a newcomer, by the same commands."""
+    template = Path(__file__).parents[1] / "hub_cards" / "template.md"
+    shutil.copy(template, models)
+    for name in ("works", "mine"):
+        (tmp_path / name).mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 80, 3), dtype=np.uint8)
+    for name in ("works/painting.png", "mine/photo.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    save_file(tiny_features.weights(), str(tmp_path / "vgg.safetensors"))
+    (tmp_path / "my-style.toml").write_text(RELEASES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+
+    trained = "--style-image works/painting.png --photos mine --out runs/my-style --init= "
+    trained += "--steps 2 --batch 4 --crop 72 --margin 4 --perceptual vgg.safetensors --warmup 1"
+    assert training.run(style.main, style.Recipe, style.__doc__, trained.split()) == 0
+    AcceleratorState._reset_state(reset_partial_state=True)
+    shutil.move("runs/my-style/model", "my-style")
+    measured = "evaluate my-style --photos photos --paintings works --vgg vgg.safetensors"
+    assert cli.main([*measured.split(), "--releases", "my-style.toml", "--write"]) == 0
+    assert cli.main(["push", "my-style", "me/my-style"]) == 0
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "fresh"))
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    pulled = pull("me/my-style")
+    assert files(pulled.folder) == files(tmp_path / "my-style")
+    card = (pulled.folder / "README.md").read_text(encoding="utf-8")
+    assert 'StyleSRPipeline.from_pretrained("me/my-style")' in card
+    pipe = StyleSRPipeline.from_pretrained(pulled.source)
     pipe.set_progress_bar_config(disable=True)
-    expected = pipe(str(tmp_path / "cat.png")).images[0]
-    with Image.open(tmp_path / "big.png") as result:
-        assert np.array_equal(np.asarray(result), np.asarray(expected))
+    pipe(str(photos / "one.png"), scale=2).images[0].save(tmp_path / "big.png")
+    own = StyleSRPipeline.from_pretrained(tmp_path / "my-style")
+    assert_equal(tmp_path / "big.png", own, photos / "one.png", scale=2)
+
+
+def assert_equal(
+    result: Path, pipe: StyleSRPipeline, photo: Path | None = None, scale: int = 4
+) -> None:
+    """A file holds the very pixels that a pipeline makes."""
+    pipe.set_progress_bar_config(disable=True)
+    expected = pipe(str(photo or result.with_name("cat.png")), scale=scale).images[0]
+    with Image.open(result) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(expected))
 
 
 # -- the command line -----------------------------------------------------------------------------
 
 
-def test_the_command_push(
-    me: Hub, dots: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_push(me: Hub, dots: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["push", str(dots), "me/dots", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "me/dots: fit to be published; nothing was sent" in said
