@@ -251,8 +251,8 @@ def _check_files(repo_id: str, sizes: Mapping[str, int]) -> None:
     pickles = [file for file in sizes if file.endswith(_PICKLES)]
     if WEIGHTS_FILE not in sizes and pickles:
         raise HubError(
-            f"{repo_id} has its weights in {pickles[0]} alone, a pickle, which can run any code and "
-            f"is not loaded; ask its author for {WEIGHTS_FILE}"
+            f"{repo_id} has its weights in {pickles[0]} alone, a pickle, which can run any code "
+            f"and is not loaded; ask its author for {WEIGHTS_FILE}"
         )
     if missing := [file for file in LOADED if file not in sizes]:
         raise HubError(f"{repo_id} lacks {' and '.join(missing)}; it is no model of stylesr")

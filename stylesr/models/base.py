@@ -150,7 +150,7 @@ class Generator(
         """
         if model_card_kwargs:
             raise InputError(
-                f"model_card_kwargs {sorted(model_card_kwargs)}: the card is README.md of the folder"
+                f"model_card_kwargs {sorted(model_card_kwargs)}: the card is the folder's README.md"
             )
         folder = folder or self._folder
         if folder is None:
@@ -159,7 +159,7 @@ class Generator(
                 "(see hub_cards/README.md), then push"
             )
 
-        def load(path: Path) -> Self:
+        def load(path: Path) -> Generator:
             net = type(self).from_pretrained(path)
             if net.fingerprint() != self.fingerprint():
                 raise ModelError(f"{path} holds other weights than this network; save it there")
