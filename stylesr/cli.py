@@ -1,4 +1,5 @@
-"""The command line: `stylesr enhance`, `models`, `pull`, `push`, `evaluate`, `shrink`.
+"""The command line: `stylesr enhance`, `models`, `pull`, `push`, `space`, `evaluate`,
+`shrink`.
 
 Whatever is slow to import is imported by the command that needs it, so that help is instant. An
 option that is not given is not passed on: its default is that of the function called.
@@ -117,6 +118,23 @@ def _pull(models: list[str], **options: Any) -> None:
             f"{done.bytes / 1e6:.1f} MB, license {done.licence or 'not stated'}"
         )
         print(f"  {done.folder}")
+
+
+def _space(repo_id: str, dry_run: str | None, private: bool, **options: Any) -> None:
+    from tempfile import TemporaryDirectory
+
+    from stylesr.space import push_space, write_space
+
+    with TemporaryDirectory(prefix="stylesr-") as temporary:
+        folder = dry_run or temporary
+        for source in write_space(repo_id, folder, **options).values():
+            print(source)
+        if dry_run:
+            print(f"{repo_id}: written to {dry_run}; nothing was sent")
+            return
+        options.pop("models", None)
+        done = push_space(repo_id, folder, private=private or None, **options)
+    print(f"{repo_id}: {len(done.files)} files, {done.bytes:,} bytes; {done.url}")
 
 
 def _evaluate(
@@ -250,6 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_pull(commands)
     _add_push(commands)
+    _add_space(commands)
     _add_evaluate(commands)
     _add_shrink(commands)
     return parser
@@ -344,6 +363,35 @@ def _add_push(commands: Any) -> None:
     )
     parser.add_argument("--branch", help="other than main; made if there is none")
     parser.add_argument("--dry-run", action="store_true", help="check only; nothing is sent")
+
+
+def _add_space(commands: Any) -> None:
+    parser = commands.add_parser(
+        "space",
+        help="make a Space of the page, its models pinned",
+        description="Write the page's Space, with models pinned to commits and preloaded, and push "
+        "it. From a clone of the repository.",
+        epilog="Example: stylesr space my-org/stylesr --dry-run space",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=_space)
+    parser.add_argument("repo_id", metavar="REPO_ID", help="owner/name of the Space")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="ID",
+        help="models of the Hub, one of them named photo, with @ and a revision if wanted "
+        "(default: the released ones, of the same owner)",
+    )
+    parser.add_argument(
+        "--hardware",
+        choices=("cpu-basic", "cpu-upgrade", "zero-a10g"),
+        help="zero-a10g is a GPU lent for each picture (default: cpu-basic)",
+    )
+    parser.add_argument("--private", action="store_true", default=False, help="seen by you alone")
+    parser.add_argument(
+        "--dry-run", metavar="DIR", default=None, help="write the folder; nothing is sent"
+    )
 
 
 def _add_evaluate(commands: Any) -> None:

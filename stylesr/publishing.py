@@ -100,7 +100,7 @@ def publish(
     done = upload(
         [(path.name, path) for path in _files(folder)],
         repo_id,
-        stale=FOLDER_FILES,
+        is_ours=FOLDER_FILES.__contains__,
         private=private,
         create_pr=create_pr,
         branch=branch,
@@ -239,7 +239,7 @@ def _card_failings(text: str, repo_id: str, is_released: bool) -> Iterator[str]:
         for name in [given] if isinstance(given, str) else given:
             if not isinstance(name, str) or not HUB_ID.fullmatch(name):
                 yield f"{CARD_FILE}: {key} takes ids of the Hub (owner/name) only, got {name!r}"
-    yield from _result_failings(data.eval_results or [])
+    yield from _result_failings(getattr(data, "eval_results", None) or [])
     if f"({PREVIEW_FILE})" not in text:
         yield f"{CARD_FILE} does not show {PREVIEW_FILE}"
     if not is_released and repo_id not in text:
@@ -251,14 +251,11 @@ def _result_failings(results: Sequence[Any]) -> Iterator[str]:
         yield f"{CARD_FILE} has no model-index: no result was measured"
     for result in results:
         value, what = result.metric_value, f"{result.dataset_name}, {result.metric_type}"
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value):
             yield f"{CARD_FILE}, model-index, {what}: {value!r} is not a figure"
         if not (result.dataset_args or {}).get("protocol"):
-            yield f"{CARD_FILE}, model-index, {what}: how it was measured is missing (args: protocol)"
+            yield f"{CARD_FILE}, model-index, {what}: how it was measured is missing (protocol)"
 
 
 # -- upload ---------------------------------------------------------------------------------------
@@ -269,7 +266,7 @@ def upload(
     repo_id: str,
     *,
     message: str,
-    stale: Sequence[str] = (),
+    is_ours: Callable[[str], bool],
     private: bool | None = None,
     create_pr: bool = False,
     branch: str | None = None,
@@ -282,7 +279,8 @@ def upload(
     Args:
         files: names in the repository, and where they are or what they hold.
         repo_id, private, create_pr, branch, token, message: as for `publish`.
-        stale: files that are deleted there unless they are among `files`.
+        is_ours: whether a file that is there already, by its name, is deleted unless it is
+            among `files`.
         space_sdk, space_hardware: for a Space; without an SDK it is a model.
 
     Raises:
@@ -314,11 +312,12 @@ def upload(
             api.create_branch(repo_id, repo_type=kind, branch=branch, exist_ok=True)
         present = api.list_repo_files(repo_id, repo_type=kind, revision=branch)
         names = [name for name, _ in files]
+        stale = [name for name in present if name not in names and is_ours(name)]
         return api.create_commit(
             repo_id,
             [
                 *(CommitOperationAdd(name, content) for name, content in files),
-                *(CommitOperationDelete(n) for n in stale if n in present and n not in names),
+                *(CommitOperationDelete(name) for name in stale),
             ],
             repo_type=kind,
             commit_message=message,

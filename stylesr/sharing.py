@@ -102,7 +102,7 @@ def pull(
         HubError: the Hub refused or cannot be reached, or holds no model that can be loaded.
         ModelError: the model is corrupt or of another base.
     """
-    name, _, named = repo_id.partition("@")
+    name = repo_id.partition("@")[0]
     check_repo_id(name)
     options: dict[str, Any] = {"cache_dir": cache_dir, "token": token}
     folder = fetch(repo_id, revision=revision, whole=True, force_download=force_download, **options)
@@ -132,7 +132,7 @@ def _load(folder: Path) -> Generator:
 
 def _licence(card: Path) -> str | None:
     try:
-        licence = ModelCard(card.read_text(encoding="utf-8")).data.license
+        licence = ModelCard(card.read_text(encoding="utf-8")).data.to_dict().get("license")
     except Exception:  # no card, or one that the YAML parser does not take
         return None
     return licence if isinstance(licence, str) else None

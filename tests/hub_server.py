@@ -301,9 +301,9 @@ class Handler(BaseHTTPRequestHandler):
         sha = repository.commit(files, branch)
         address = f"{self.hub.url}/{'spaces/' if kind == 'space' else ''}{repo_id}"
         answer = {"commitOid": sha, "commitUrl": f"{address}/commit/{sha}"}
-        return answer | (
-            {"pullRequestUrl": f"{address}/discussions/{number}"} if is_proposal else {}
-        )
+        if is_proposal:
+            answer["pullRequestUrl"] = f"{address}/discussions/{number}"
+        return answer
 
     def file(self, kind: str, repo_id: str, revision: str, name: str) -> None:
         repository = self.readable(kind, repo_id)

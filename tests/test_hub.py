@@ -224,7 +224,7 @@ def test_a_missing_revision(the_hub: Hub, revision: str) -> None:
 
 
 def test_two_revisions() -> None:
-    with pytest.raises(InputError, match="user/style@v1 names a revision itself.*'v2'"):
+    with pytest.raises(InputError, match=r"user/style@v1 names a revision itself.*'v2'"):
         hub.locate("user/style@v1", revision="v2")
 
 

@@ -22,7 +22,7 @@ LAYERS = [
     {"metrics"},
     {"pipeline"},
     {"sharing", "speed", "studio"},
-    {"fidelity"},
+    {"fidelity", "space"},
     {"likeness", "storage"},
     {"evaluation"},
     {"plots", "previews"},

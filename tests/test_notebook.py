@@ -1,4 +1,4 @@
-"""The notebook train/train_a_style.ipynb, its cells run one after the other as a reader runs them."""
+"""The notebook train/train_a_style.ipynb, its cells run one after the other, as a reader does."""
 
 import json
 import shutil
