@@ -70,7 +70,10 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
     images.save(result, output)
 
 
-def _models(as_json: bool) -> None:
+def _models(as_json: bool, hub: bool) -> None:
+    if hub:
+        _models_of_the_hub(as_json)
+        return
     from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
     from stylesr.models import StyleSRNet
 
@@ -95,6 +98,20 @@ def _models(as_json: bool) -> None:
         scales = " ".join(f"×{scale}" for scale in row["scales"])
         size = f"{row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB"
         print(f"{row['name']:<20} {row['kind']:<6} {scales}  {size}  {row['description']}".rstrip())
+
+
+def _models_of_the_hub(as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from stylesr.discovery import discover
+
+    found = discover()
+    if as_json:
+        print(json.dumps([asdict(model) for model in found], indent=2, ensure_ascii=False))
+        return
+    for model in found:
+        licence = f"license {model.licence or 'not stated'}"
+        print(f"{model.source}  {licence}  {model.downloads:,} downloads  {model.page}")
 
 
 def _push(folder: str, repo_id: str, **options: Any) -> None:
@@ -320,10 +337,15 @@ def _add_enhance(commands: Any) -> None:
 
 def _add_models(commands: Any) -> None:
     parser = commands.add_parser(
-        "models", help="list the models that come along", description="List the bundled models."
+        "models",
+        help="list the models that come along, or those of the Hub",
+        description="List the bundled models, or those of the Hub with the tag stylesr.",
     )
     parser.set_defaults(command=_models)
     parser.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
+    parser.add_argument(
+        "--hub", action="store_true", help="those that other people have published, at commits"
+    )
 
 
 def _add_pull(commands: Any) -> None:

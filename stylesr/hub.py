@@ -113,6 +113,7 @@ def fetch(
     *,
     revision: str | None = None,
     whole: bool = False,
+    max_bytes: int = MAX_BYTES,
     cache_dir: str | Path | None = None,
     force_download: bool = False,
     local_files_only: bool = False,
@@ -126,6 +127,7 @@ def fetch(
     Args:
         source: a Hub id, with or without "@" and a revision.
         whole: fetch card, figures and pictures too, not only what is needed to load the model.
+        max_bytes: of one file; a larger one is not downloaded.
 
     Returns:
         The folder in the cache; its name is the commit.
@@ -165,7 +167,7 @@ def fetch(
                 _warn(repo_id, kept, error)
             return kept
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-        _check_files(repo_id, sizes)
+        _check_files(repo_id, sizes, max_bytes)
 
         def download(file: str, at: str | None) -> Path:
             options = {"cache_dir": cache_dir, "force_download": force_download, "token": token}
@@ -223,7 +225,9 @@ def _reason(error: Exception, repo_id: str, revision: str | None) -> str | None:
                 f"{repo_id}: the connection to {constants.ENDPOINT} failed ({error}); check the "
                 "network and try again"
             )
-        case ValueError() | OSError() | RuntimeError():
+        case ValueError():  # a name or a card that the Hub does not take
+            return f"{repo_id}: {_causes(error)}"
+        case OSError() | RuntimeError():
             return f"{repo_id}: the Hub's files could not be moved: {_causes(error)}; try again"
     return None
 
@@ -246,7 +250,7 @@ def _causes(error: BaseException) -> str:
     return f"{text} ({_causes(error.__cause__)})" if error.__cause__ else text
 
 
-def _check_files(repo_id: str, sizes: Mapping[str, int]) -> None:
+def _check_files(repo_id: str, sizes: Mapping[str, int], max_bytes: int) -> None:
     """Refuse, before anything is downloaded, what would not be loaded."""
     pickles = [file for file in sizes if file.endswith(_PICKLES)]
     if WEIGHTS_FILE not in sizes and pickles:
@@ -257,11 +261,11 @@ def _check_files(repo_id: str, sizes: Mapping[str, int]) -> None:
     if missing := [file for file in LOADED if file not in sizes]:
         raise HubError(f"{repo_id} lacks {' and '.join(missing)}; it is no model of stylesr")
     for file in FOLDER_FILES:
-        most = MAX_CONFIG_BYTES if file == CONFIG_FILE else MAX_BYTES
+        most = MAX_CONFIG_BYTES if file == CONFIG_FILE else max_bytes
         if sizes.get(file, 0) > most:
             raise HubError(
-                f"{repo_id}: {file} has {sizes[file]:,} bytes, more than the {most:,} of any model "
-                "of stylesr; nothing was downloaded"
+                f"{repo_id}: {file} has {sizes[file]:,} bytes, more than the {most:,} that are "
+                "allowed; nothing was downloaded"
             )
 
 

@@ -166,11 +166,7 @@ class Handler(BaseHTTPRequestHandler):
                     return None
                 return {"errors": errors, "warnings": []}
             case ("GET", "api", "models"):
-                return [
-                    self.info("model", name, "main")
-                    for (kind, name), repository in self.hub.repositories.items()
-                    if kind == "model" and not repository.private
-                ]
+                return self.listed()
             case (_, "api", ("models" | "spaces") as kinds, owner, name, *rest):
                 return self.api(kinds[:-1], f"{owner}/{name}", rest)
             case ("POST", *path, "info", "lfs", "objects", "batch"):
@@ -252,9 +248,21 @@ class Handler(BaseHTTPRequestHandler):
         sha, files = repository.at(revision)
         card = re.search(rb"^tags:\n((?:- .*\n)+)", files.get("README.md", b""), re.MULTILINE)
         tags = card[1].decode().replace("- ", "").split() if card else []
+        licence = re.search(rb"^license: (.*)$", files.get("README.md", b""), re.MULTILINE)
+        tags += [f"license:{licence[1].decode()}"] if licence else []
         known = {"id": repo_id, "sha": sha, "private": repository.private, "tags": tags}
         siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
         return {**known, "gated": "auto" if repository.gated else False, "siblings": siblings}
+
+    def listed(self) -> Any:
+        public = [
+            self.info("model", name, "main")
+            for (kind, name), repository in self.hub.repositories.items()
+            if kind == "model" and not repository.private
+        ]
+        wanted = set(self.query.get("filter", []))
+        chosen = [info for info in public if wanted <= set(info["tags"])]
+        return chosen[: int(self.query["limit"][0])]
 
     def tree(self, kind: str, repo_id: str, revision: str) -> Any:
         _, files = self.readable(kind, repo_id).at(revision)

@@ -243,13 +243,10 @@ def test_weights_in_a_pickle_alone(the_hub: Hub) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("config.json", 100_001), ("model.safetensors", 1001)])
-def test_a_file_that_is_too_large_is_not_downloaded(
-    the_hub: Hub, monkeypatch: pytest.MonkeyPatch, name: str, size: int
-) -> None:
-    monkeypatch.setattr(hub, "MAX_BYTES", 1000)
+def test_a_file_that_is_too_large_is_not_downloaded(the_hub: Hub, name: str, size: int) -> None:
     the_hub.add("user/style", MODEL | {"model.safetensors": b"small", name: bytes(size)})
     with pytest.raises(HubError, match=rf"{name} has {size:,} bytes, more than the .* nothing was"):
-        hub.locate("user/style")
+        hub.fetch("user/style", max_bytes=1000)
     assert not any("resolve" in request for request in the_hub.requests)
 
 

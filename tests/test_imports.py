@@ -18,7 +18,7 @@ LAYERS = [
     {"exif", "hub", "picture", "profiles", "resample", "tiling"},
     {"colors", "images", "publishing"},
     {"models"},
-    {"blending", "checkpoints", "data", "loading", "losses", "passes", "releases"},
+    {"blending", "checkpoints", "data", "discovery", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
     {"sharing", "speed", "studio"},
