@@ -21,12 +21,14 @@ LAYERS = [
     {"blending", "checkpoints", "data", "discovery", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
-    {"sharing", "speed", "studio"},
-    {"fidelity", "space"},
+    {"speed", "studio"},
+    {"fidelity"},
     {"likeness", "storage"},
     {"evaluation"},
     {"plots", "previews"},
     {"cards", "training"},
+    {"sharing", "space"},
+    {"cli_hub"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
