@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 
 from huggingface_hub import HfApi, constants, hf_hub_url
+from huggingface_hub.errors import OfflineModeIsEnabled
 
-from stylesr.errors import InputError
+from stylesr.errors import HubError, InputError
 from stylesr.hub import CONFIG_FILE, HUB_ID, WEIGHTS_FILE, explained, fetch, short_name
 from stylesr.models.stylesr_net import StyleSRNet
 
@@ -65,10 +66,12 @@ def discover(limit: int = 50, *, token: str | bool | None = None) -> list[Found]
     """
     if type(limit) is not int or not 1 <= limit <= MOST:
         raise InputError(f"limit must be a whole number from 1 to {MOST}, got {limit!r}")
+    api = HfApi(token=token)
     with explained("the list of models"):
-        infos = list(
-            HfApi(token=token).list_models(filter=TAG, sort="downloads", full=True, limit=limit)
-        )
+        try:
+            infos = list(api.list_models(filter=TAG, sort="downloads", full=True, limit=limit))
+        except OfflineModeIsEnabled as error:
+            raise HubError("HF_HUB_OFFLINE is set, but the list of models is on the Hub") from error
     found = []
     for info in infos:
         files = {file.rfilename for file in info.siblings or []}

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 
 from stylesr import cli, discovery
@@ -108,6 +109,13 @@ def test_the_hub_has_trouble(the_hub: Hub) -> None:
     the_hub.down = 500
     with pytest.raises(HubError, match=r"the list of models: .*trouble of its own \(500\)"):
         discover()
+
+
+def test_offline_there_is_no_list(the_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match="HF_HUB_OFFLINE is set"):
+        discover()
+    assert the_hub.requests == []
 
 
 def test_the_command(the_hub: Hub, dots: Path, capsys: pytest.CaptureFixture[str]) -> None:
