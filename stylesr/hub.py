@@ -1,5 +1,6 @@
 """Where models are: bundled with the package, in a local folder, or on the Hub."""
 
+import math
 import os
 import re
 import warnings
@@ -136,6 +137,7 @@ def fetch(
         UserWarning: the Hub cannot be reached, and what the cache holds is taken.
 
     Raises:
+        InputError: two revisions.
         ModelError: this is no Hub id.
         HubError: the Hub refused or cannot be reached, or holds no model that can be loaded.
     """
@@ -166,7 +168,10 @@ def fetch(
             if not isinstance(error, OfflineModeIsEnabled):  # else it was asked for
                 _warn(repo_id, kept, error)
             return kept
-        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        sizes = {
+            file.rfilename: math.inf if file.size is None else file.size
+            for file in info.siblings or []
+        }
         _check_files(repo_id, sizes, max_bytes)
 
         def download(file: str, at: str | None) -> Path:
@@ -240,7 +245,10 @@ def _refusal(error: HfHubHTTPError) -> str:
     }
     status = error.response.status_code
     if status >= 500:
-        return f"it has trouble of its own ({status}); try again later"
+        return (
+            f"it has trouble of its own ({status}); try again later, or set HF_HUB_OFFLINE=1 for "
+            "what is in the cache"
+        )
     return advice.get(status, str(error))
 
 
@@ -250,7 +258,7 @@ def _causes(error: BaseException) -> str:
     return f"{text} ({_causes(error.__cause__)})" if error.__cause__ else text
 
 
-def _check_files(repo_id: str, sizes: Mapping[str, int], max_bytes: int) -> None:
+def _check_files(repo_id: str, sizes: Mapping[str, float], max_bytes: int) -> None:
     """Refuse, before anything is downloaded, what would not be loaded."""
     pickles = [file for file in sizes if file.endswith(_PICKLES)]
     if WEIGHTS_FILE not in sizes and pickles:

@@ -250,6 +250,23 @@ def test_a_file_that_is_too_large_is_not_downloaded(the_hub: Hub, name: str, siz
     assert not any("resolve" in request for request in the_hub.requests)
 
 
+def test_a_file_of_unknown_size_is_not_downloaded(
+    the_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    the_hub.add("user/style", MODEL)
+    model_info = hub.HfApi.model_info
+
+    def without_sizes(api: Any, *args: Any, files_metadata: bool, **options: Any) -> Any:
+        info = model_info(api, *args, files_metadata=False, **options)
+        for file in info.siblings or []:
+            file.size = None
+        return info
+
+    monkeypatch.setattr(hub.HfApi, "model_info", without_sizes)
+    with pytest.raises(HubError, match=r"config.json has inf bytes"):
+        hub.locate("user/style")
+
+
 def test_trouble_on_the_hub(the_hub: Hub) -> None:
     the_hub.down = 503
     with pytest.raises(HubError, match=r"trouble of its own \(503\); try again later"):
