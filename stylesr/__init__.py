@@ -11,7 +11,14 @@ Public names are imported when first used: diffusers and torch take seconds.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from stylesr.errors import ImageError, InputError, ModelError, StyleSRError
+from stylesr.errors import (
+    HubError,
+    ImageError,
+    InputError,
+    ModelError,
+    PublishError,
+    StyleSRError,
+)
 
 if TYPE_CHECKING:
     from stylesr.blending import blend
@@ -21,17 +28,20 @@ if TYPE_CHECKING:
     from stylesr.models.stylesr_net import StyleSRNet
     from stylesr.picture import Picture
     from stylesr.pipeline import Plan, Progress, StyleSRPipeline, StyleSRPipelineOutput
+    from stylesr.sharing import pull, push, push_all
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Generator",
+    "HubError",
     "ImageError",
     "InputError",
     "ModelError",
     "Picture",
     "Plan",
     "Progress",
+    "PublishError",
     "StyleSRError",
     "StyleSRNet",
     "StyleSRPipeline",
@@ -39,6 +49,9 @@ __all__ = [
     "blend",
     "bundled_names",
     "load_checkpoint",
+    "pull",
+    "push",
+    "push_all",
 ]
 
 _MODULES = {
@@ -52,6 +65,9 @@ _MODULES = {
     "blend": "stylesr.blending",
     "bundled_names": "stylesr.hub",
     "load_checkpoint": "stylesr.checkpoints",
+    "pull": "stylesr.sharing",
+    "push": "stylesr.sharing",
+    "push_all": "stylesr.sharing",
 }
 
 

@@ -61,7 +61,7 @@ class Table:
 
 
 def template_path() -> Path:
-    """Where the template is in a clone of the repository."""
+    """Where the template is, in a clone and in the installed package."""
     return bundled_folder() / "template.md"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from stylesr import __version__
+from stylesr import __version__, cli_hub
 from stylesr.errors import ImageError, InputError, StyleSRError
 
 __all__ = ["main"]
@@ -63,11 +63,12 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
     from tqdm import tqdm
 
     from stylesr import tiling
+    from stylesr.hub import short_name
     from stylesr.pipeline import Progress, StyleSRPipeline
 
     mix = _parse_mix(style)
     pipe = StyleSRPipeline.from_pretrained(list(mix))
-    names = {os.path.basename(os.path.abspath(name)): weight for name, weight in mix.items()}
+    names = {short_name(name): weight for name, weight in mix.items()}
     work = pipe.stream(source, style=names if len(names) > 1 else None, **options)
     with tqdm(unit="tile", desc="tiles", disable=None) as bar:
 
@@ -121,19 +122,23 @@ def _video(source: str, output: str, style: str = "photo", **options: Any) -> No
     from tqdm import tqdm
 
     from stylesr import video
+    from stylesr.hub import short_name
     from stylesr.pipeline import StyleSRPipeline
 
     mix = _parse_mix(style)
     film = video.probe(source)
     pipe = StyleSRPipeline.from_pretrained(list(mix))
     if len(mix) > 1:
-        options["style"] = {os.path.basename(os.path.abspath(n)): w for n, w in mix.items()}
+        options["style"] = {short_name(name): weight for name, weight in mix.items()}
     with tqdm(total=film.frames or None, unit="frame", disable=None) as bar:
         for progress in video.enhance(pipe, source, output, **options):
             bar.update(progress.done - bar.n)
 
 
-def _models(as_json: bool, figures: bool) -> None:
+def _models(as_json: bool, figures: bool, hub: bool) -> None:
+    if hub:
+        cli_hub.list_models(as_json)
+        return
     from stylesr.comparison import comparison
     from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
     from stylesr.models import Generator, StyleSRNet
@@ -297,6 +302,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_evaluate(commands)
     _add_shrink(commands)
+    cli_hub.add(commands)
     return parser
 
 
@@ -397,7 +403,9 @@ def _add_painting(parser: argparse.ArgumentParser) -> None:
 
 def _add_models(commands: Any) -> None:
     parser = commands.add_parser(
-        "models", help="list the models that come along", description="List the bundled models."
+        "models",
+        help="list the models that come along, or those of the Hub",
+        description="List the bundled models, or those of the Hub with the tag stylesr.",
     )
     parser.set_defaults(command=_models)
     form = parser.add_mutually_exclusive_group()
@@ -407,6 +415,7 @@ def _add_models(commands: Any) -> None:
         action="store_true",
         help="cost and fidelity of those that enlarge, as a Markdown table for each factor",
     )
+    parser.add_argument("--hub", action="store_true", help="those that others have published")
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -423,7 +432,11 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--benchmarks", metavar="DIR", help="holds Set5, Set14, BSD100 …")
     parser.add_argument("--photos", metavar="DIR", help="held-out photos, for styles and previews")
     parser.add_argument("--paintings", metavar="DIR", help="the works that releases.toml names")
-    parser.add_argument("--vgg", metavar="FILE", help="distilled VGG-19, safetensors")
+    parser.add_argument(
+        "--vgg",
+        metavar="FILE",
+        help="distilled VGG-19, safetensors; or fetch, for the public one (4 MB, kept)",
+    )
     parser.add_argument("--squeezenet", metavar="FILE", help="SqueezeNet 1.1, safetensors")
     parser.add_argument("--lpips", metavar="FILE", help="LPIPS heads for SqueezeNet, safetensors")
     parser.add_argument(

@@ -3,12 +3,21 @@
     StyleSRError
     ├── InputError   an argument out of range or of the wrong kind   (also a ValueError)
     ├── ImageError   a picture that cannot be read or written        (also a ValueError)
-    └── ModelError   a model folder that is missing, corrupt or does not fit
+    ├── ModelError   a model folder that is missing, corrupt or does not fit
+    │   └── HubError the Hub refused, or cannot be reached
+    └── PublishError a model folder that is not fit to be published
 
 Each message names the value received and what would work.
 """
 
-__all__ = ["ImageError", "InputError", "ModelError", "StyleSRError"]
+__all__ = [
+    "HubError",
+    "ImageError",
+    "InputError",
+    "ModelError",
+    "PublishError",
+    "StyleSRError",
+]
 
 
 class StyleSRError(Exception):
@@ -25,3 +34,19 @@ class ImageError(StyleSRError, ValueError):
 
 class ModelError(StyleSRError):
     """A model folder is missing, incomplete, corrupt or does not fit."""
+
+
+class HubError(ModelError):
+    """The Hub refused, cannot be reached, or does not hold what was asked for."""
+
+
+class PublishError(StyleSRError):
+    """A model's folder is not fit to be published.
+
+    Attributes:
+        failings: everything that is wrong with it, a sentence each.
+    """
+
+    def __init__(self, folder: str, failings: tuple[str, ...]) -> None:
+        super().__init__(f"{folder} is not fit to be published: " + "; ".join(failings))
+        self.failings = failings

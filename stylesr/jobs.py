@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 
 from stylesr import __version__
 from stylesr.errors import InputError, StyleSRError
+from stylesr.hub import short_name
 
 __all__ = ["MANIFEST_FILE", "Item", "Job", "Outcome", "find", "run"]
 
@@ -217,7 +218,7 @@ class _Worker:
 
         self.job = job
         self.pipe = StyleSRPipeline.from_pretrained(list(job.models))
-        names = {os.path.basename(os.path.abspath(name)): w for name, w in job.models.items()}
+        names = {short_name(name): weight for name, weight in job.models.items()}
         self.style = names if len(names) > 1 else None
         self.pipe.plan((64, 64), style=self.style, **job.options)
 

@@ -69,12 +69,16 @@ class Judge(Protocol):
 
 
 class VggJudge:
-    """The distilled VGG-19, which also guides the training of styles."""
+    """The distilled VGG-19, which also guides the training of styles.
+
+    Args:
+        path: its safetensors file, or "fetch" for the public one, downloaded once and kept.
+    """
 
     name = FEATURES[0]
 
     def __init__(self, path: str | Path) -> None:
-        self.network = DistilledVGG19.load(path)
+        self.network = DistilledVGG19.load(None if str(path) == "fetch" else path)
 
     @torch.inference_mode()
     def look(self, picture: Tensor) -> dict[str, Tensor]:

@@ -1,7 +1,6 @@
 """The models of a pipeline: load them with their base, save them to one folder, check the tie."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -9,7 +8,7 @@ from typing import TypeAlias
 import torch
 
 from stylesr.errors import InputError, ModelError
-from stylesr.hub import bundled_names
+from stylesr.hub import bundled_names, short_name
 from stylesr.models.base import Generator
 from stylesr.models.stylesr_net import StyleSRNet
 
@@ -48,7 +47,7 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
         return _load_saved(Path(sources[0]), load)
     nets: dict[str, Generator] = {}
     for source in sources:
-        name = os.path.basename(os.path.abspath(source))
+        name = short_name(source)
         if name in nets:
             raise InputError(f"two models are named {name!r}: {', '.join(sources)}")
         nets[name] = load(source, revision=revision)
@@ -66,7 +65,7 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
 def _with_base(nets: dict[str, Generator], styles: dict[str, StyleSRNet], load: Load) -> Named:
     style, net = next(iter(styles.items()))
     assert net.base is not None
-    name = os.path.basename(os.path.abspath(net.base))
+    name = short_name(net.base)
     if name in nets:
         raise ModelError(f"{name!r} should be the base of {style!r}, but is a style itself")
     try:

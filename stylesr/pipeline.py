@@ -189,7 +189,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 list of these; or a folder that `save_pretrained` wrote. In the pipeline a model
                 goes by the last part of its name. A base that is not in the list is found by the
                 name in the style's config.
-            revision: branch, tag or commit of the named models, where they are from the Hub.
+            revision: branch, tag or commit of the named models, where they are from the Hub; or
+                one each, as in "user/my-style@v2". A commit that is in the cache needs no network.
             map_location: device to load onto.
             cache_dir, force_download, local_files_only, token: as in huggingface_hub.
             max_output_pixels: as in the constructor.

@@ -82,6 +82,7 @@ class Release:
         training: how it was trained, in sentences.
         effort: what that took, where it is known.
         work: what it paints like; None for a photo model.
+        hub: the Hub id under which others load it, where it does not come with the package.
     """
 
     description: str
@@ -90,6 +91,7 @@ class Release:
     training: str = ""
     effort: Effort | None = None
     work: Work | None = None
+    hub: str = ""
 
 
 @dataclass(frozen=True)

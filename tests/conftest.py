@@ -7,12 +7,14 @@ from pathlib import Path
 # Before anything imports gradio or huggingface_hub.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
 
 import pytest
 import torch
 from torch import Tensor
 
 from stylesr.picture import Picture, to_pil
+from tests.hub_server import Hub, point_to, serving
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -77,3 +79,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty Hub on this machine, to which huggingface_hub talks with an empty cache."""
+    with serving() as hub:
+        point_to(hub.url, tmp_path / "hf-cache", monkeypatch)
+        yield hub
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """huggingface_hub waits longer and longer before it tries again."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)

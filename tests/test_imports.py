@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"exif", "hub", "picture", "profiles", "resample", "tiling"},
-    {"colors", "images", "screen"},
+    {"colors", "images", "publishing", "screen"},
     {"models"},
-    {"blending", "checkpoints", "data", "loading", "losses", "passes", "releases"},
+    {"blending", "checkpoints", "data", "discovery", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
     {"jobs", "orders", "speed", "video"},
@@ -30,6 +30,8 @@ LAYERS = [
     {"evaluation"},
     {"plots", "previews"},
     {"cards", "comparison", "training"},
+    {"sharing", "space"},
+    {"cli_hub"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
 from stylesr import likeness, releases
 from stylesr.errors import InputError
 from stylesr.fidelity import hr_picture, low_resolution
 from stylesr.likeness import SqueezeJudge, VggJudge
+from stylesr.losses import perceptual
 from stylesr.picture import to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.resample import resize
-from tests import tiny
+from tests import tiny, tiny_features
 
 Scene = Callable[[int, int], Tensor]
 
@@ -137,3 +139,10 @@ def test_a_large_work_is_reduced_and_a_small_one_left(
 def test_a_photo_model_has_no_work(tmp_path: Path, words: releases.Releases) -> None:
     with pytest.raises(InputError, match=r"\[models.photo\] needs a work"):
         likeness.load_work(tmp_path, words, "photo")
+
+
+def test_vgg_can_be_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file(tiny_features.weights(), str(tmp_path / "public.safetensors"))
+    monkeypatch.setattr(perceptual, "_fetch", lambda: tmp_path / "public.safetensors")
+    seen = VggJudge("fetch").look(torch.zeros(3, 64, 64))
+    assert seen["relu1_1"].shape == (1, 4, 64, 64)

@@ -14,12 +14,14 @@ MODULES = [m.name for m in walk_packages(stylesr.__path__, "stylesr.") if m.name
 def test_public_names_are_these() -> None:
     assert stylesr.__all__ == [
         "Generator",
+        "HubError",
         "ImageError",
         "InputError",
         "ModelError",
         "Picture",
         "Plan",
         "Progress",
+        "PublishError",
         "StyleSRError",
         "StyleSRNet",
         "StyleSRPipeline",
@@ -27,6 +29,9 @@ def test_public_names_are_these() -> None:
         "blend",
         "bundled_names",
         "load_checkpoint",
+        "pull",
+        "push",
+        "push_all",
     ]
 
 

@@ -7,6 +7,7 @@ at all, from safetensors only, and only into the class that saved them.
 import hashlib
 import inspect
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from stylesr.errors import InputError, ModelError
 from stylesr.hub import CONFIG_FILE, WEIGHTS_FILE, locate
+from stylesr.publishing import Publication, publish
 
 __all__ = ["Generator", "check_range"]
 
@@ -41,6 +43,7 @@ class Generator(
 
     scales: tuple[int, ...] = (1,)
     min_size: ClassVar[int] = 1
+    _folder: Path | None = None  # from which it was loaded, or into which it was saved last
 
     def multiple_of(self, scale: int) -> int:
         """Height and width of an input for this factor must be multiples of this."""
@@ -119,6 +122,65 @@ class Generator(
         (save_directory / CONFIG_FILE).write_text(text, encoding="utf-8")
         state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
         save_file(state, str(save_directory / WEIGHTS_FILE), metadata={"format": "pt"})
+        self._folder = save_directory
+
+    def push_to_hub(  # type: ignore[override]
+        self,
+        repo_id: str,
+        *,
+        folder: str | Path | None = None,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+        dry_run: bool = False,
+        config: Any = None,
+        model_card_kwargs: Mapping[str, Any] | None = None,
+    ) -> Publication:
+        """Publish this network with its card, figures and pictures: exactly a folder's files.
+
+        Args:
+            repo_id: for example "user/my-style".
+            folder: holds this network and its card; by default the one from which it was loaded
+                or into which it was saved last.
+            commit_message, private, token, branch, create_pr, dry_run: as for `stylesr.push`.
+            config, model_card_kwargs: what the mixin's `save_pretrained` passes on. The config is
+                the folder's, and so is the card.
+
+        Raises:
+            InputError: there is no such folder, or another card is asked for.
+            PublishError: the folder holds another network, or is not fit to be published.
+            HubError: the Hub refused or cannot be reached.
+        """
+        if model_card_kwargs:
+            raise InputError(
+                f"model_card_kwargs {sorted(model_card_kwargs)}: the card is the folder's README.md"
+            )
+        folder = folder or self._folder
+        if folder is None:
+            raise InputError(
+                "the network is in no folder yet: save_pretrained it, write its card beside it "
+                "(see hub_cards/README.md), then push"
+            )
+
+        def load(path: Path) -> Generator:
+            net = type(self).from_pretrained(path)
+            if net.fingerprint() != self.fingerprint():
+                raise ModelError(f"{path} holds other weights than this network; save it there")
+            return net
+
+        return publish(
+            folder,
+            repo_id,
+            load,
+            private=private,
+            create_pr=bool(create_pr),
+            branch=branch,
+            dry_run=dry_run,
+            token=token,
+            message=commit_message,
+        )
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -152,6 +214,7 @@ class Generator(
         config = _read_config(folder)
         model = cls._named(config.get("class_name"))._from_config(config, folder)
         model._load_weights(folder / WEIGHTS_FILE)
+        model._folder = folder
         return model.to(map_location).eval()
 
     @classmethod
@@ -182,7 +245,10 @@ class Generator(
         try:
             state = load_file(str(path))
         except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
+            raise ModelError(
+                f"{path} is not a readable safetensors file ({error}); if it came from the Hub, "
+                "fetch it anew with force_download=True"
+            ) from error
         for name, tensor in state.items():
             if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
                 raise ModelError(f"{path}: {name} has values that are not finite")
@@ -205,7 +271,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing: a model folder holds config and weights") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not readable JSON: {error}") from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} must hold a JSON object, got {type(config).__name__}")
