@@ -15,13 +15,8 @@ class TestESPCN(GeneratorContract):
         ("scale", 1),
         ("scale", 5),
         ("scale", 4.0),
+        ("scale", True),
     ]
-
-
-class TestTwice(GeneratorContract):
-    model_class = ESPCN
-    tiny = {"channels": 6, "scale": 2}
-    refused = [("scale", True)]
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
