@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from stylesr.errors import ImageError, InputError, ModelError
-from stylesr.hub import CONFIG_FILE, bundled_folder, bundled_names, locate
+from stylesr.hub import CONFIG_FILE, bundled_folder, bundled_names, locate, short_name
 from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
 from stylesr.models.base import check_range
@@ -95,7 +95,7 @@ class Studio:
     @property
     def names(self) -> list[str]:
         """Names of the models as the pipeline knows them; the first one enlarges only."""
-        return [Path(model).name for model in self.models]
+        return [short_name(model) for model in self.models]
 
     @property
     def styles(self) -> list[str]:
@@ -105,7 +105,7 @@ class Studio:
     @cached_property
     def enlargers(self) -> list[str]:
         """Names of other networks that enlarge, to compare with; by their configs alone."""
-        classes = {Path(model).name: _class_name(model) for model in self.models}
+        classes = {short_name(model): _class_name(model) for model in self.models}
         return [name for name, kind in classes.items() if kind != StyleSRNet.__name__]
 
     @property
