@@ -191,7 +191,7 @@ class Compare:
             return gr.skip(), gr.Button(interactive=False)
         say = words(language)
         if reason := refusal(lambda: self.studio.measure(uploaded(photo, say)), say):
-            gr.Warning(reason)
+            gr.Warning(reason, title=say.note_title)
             return None, gr.Button(interactive=False)
         return gr.skip(), gr.Button(interactive=True)
 

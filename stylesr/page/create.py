@@ -169,7 +169,7 @@ class Create:
             target = self.studio.target(size, order)
             seconds = self.studio.estimate(size, order)
         except ImageError as error:
-            gr.Warning(say.say(error))
+            gr.Warning(say.say(error), title=say.note_title)
             return None, say.choose, refused
         except StyleSRError as error:
             return gr.skip(), say.say(error), refused

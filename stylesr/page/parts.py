@@ -185,7 +185,7 @@ def friendly(say: Words) -> Iterator[None]:
     try:
         yield
     except StyleSRError as error:
-        raise gr.Error(say.say(error), print_exception=False) from error
+        raise gr.Error(say.say(error), title=say.error_title, print_exception=False) from error
 
 
 def refusal(check: Callable[[], object], say: Words) -> str:

@@ -82,7 +82,8 @@ class Words:
     not_uploaded: str
     busy: str
     crowded: str
-    failed: str
+    note_title: str
+    error_title: str
 
     compare_intro: str
     is_original: str
@@ -198,7 +199,8 @@ ENGLISH = Words(
     not_uploaded="This file was not uploaded to the page; upload it first.",
     busy="Many people are painting right now. Please try again in a minute.",
     crowded="The file or request is larger than the page accepts.",
-    failed="That did not work: {reason}",
+    note_title="Please note",
+    error_title="That did not work",
     compare_intro="One photo in all styles, at up to {side} pixels, and any two of them beside "
     "each other.",
     is_original="My photo is the original",
@@ -361,7 +363,8 @@ CHINESE = Words(
     not_uploaded="该文件未上传到本页面，请先上传。",
     busy="现在使用的人很多，请一分钟后再试。",
     crowded="文件或请求超过了本页面的上限。",
-    failed="未能完成：{reason}",
+    note_title="请注意",
+    error_title="未能完成",
     compare_intro="同一张照片的所有风格，最长 {side} 像素；可任选两张对比。",
     is_original="我的照片是原图",
     is_original_info="先缩小，再放大并测量：PSNR 表示各结果与原图的接近程度。",
