@@ -35,6 +35,7 @@ from stylesr.losses.perceptual import (
     mean_grams,
     phase_loss,
     relative_gram_loss,
+    spectrum_loss,
     tone_loss,
     total_variation,
 )
@@ -289,6 +290,18 @@ def test_jitter_changes_colours_not_form() -> None:
         assert 0.75 <= contrast <= 1.25
     (gradient,) = torch.autograd.grad(changed.sum(), pictures)
     assert gradient.abs().min() > 0
+
+
+def test_the_spectrum_shows_a_weave_that_the_lattice_loss_passes_over(noise: Noise) -> None:
+    """Of two frequencies beside that of the lattice: its phase turns, so no place stands out."""
+    photo = F.avg_pool2d(noise(2, 3, 100, 100), 5, 1)  # 96×96, smooth
+    columns = torch.arange(96.0) * 2 * math.pi / 96
+    weave = 6 / 255 * (torch.cos(23 * columns) + torch.cos(25 * columns))
+    woven = photo + weave
+    assert spectrum_loss(photo, photo).item() == 0
+    assert spectrum_loss(photo, woven).item() < 1e-6  # less power than the target is no weave
+    assert spectrum_loss(woven, photo).item() > 0.02
+    assert spectrum_loss(photo + 0.1 / 255 * noise(2, 3, 96, 96, seed=1), photo).item() < 0.01
 
 
 def test_total_variation_by_hand() -> None:

@@ -244,8 +244,8 @@ def restore_options(material: Path, out: Path) -> list[str]:
     options += f" --base {material}/tiny-photo --degradation blind --clean 0.3"
     options += f" --validation {material}/photos"
     options += f" --perceptual {material}/vgg.safetensors --perceptual-weight 1"
-    options += " --lattice 1 --adversarial 0.1 --critic 4 --warmup 1 --log-every 1 --save-every 2"
-    options += " --batch 4 --crop 40 --steps 4 --preview-every 2"
+    options += " --lattice 1 --spectrum 1 --adversarial 0.1 --critic 4 --warmup 1"
+    options += " --log-every 1 --save-every 2 --batch 4 --crop 40 --steps 4 --preview-every 2"
     return [*options.split(), "--out", str(out)]
 
 

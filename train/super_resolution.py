@@ -3,7 +3,7 @@
     python train/super_resolution.py --photos my-photos --out runs/photo
 
 Or, from it, a model that restores bad pictures and draws what they lack, and blends with `photo`:
-`--base photo --degradation blind --clean 0.4 --perceptual-weight 1 --lattice 1
+`--base photo --degradation blind --clean 0.4 --perceptual-weight 1 --spectrum 0.5
 --adversarial 0.02`. Or another network of the field: `--network srcnn --config scale=4`.
 
 The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
