@@ -183,7 +183,8 @@ class Compare:
     @property
     def ways(self) -> list[str]:
         """What is compared: plain interpolation and all models."""
-        return [BICUBIC, *self.studio.names]
+        names = self.studio.names
+        return [BICUBIC, *sorted(names, key=lambda name: name in self.studio.styles)]
 
     def look(self, photo: Any, language: str) -> tuple[Any, Any]:
         """Refuse a photo by its header."""
