@@ -226,7 +226,8 @@ class Generator(
     def _from_config(cls, config: dict[str, Any], folder: Path) -> Self:
         class_name = config.pop("class_name", None)
         if class_name != cls.__name__:
-            known = sorted(kind.__name__ for kind in cls.__subclasses__()) or [cls.__name__]
+            kinds = cls.__subclasses__() if cls is Generator else [cls]
+            known = sorted(kind.__name__ for kind in kinds)
             raise ModelError(
                 f"{folder} holds a {class_name or 'model without class_name'}, "
                 f"not a {' or '.join(known)}"
