@@ -189,13 +189,8 @@ def lay_out_outputs(studio: Studio, spoken: Spoken) -> Outputs:
     with gr.Column(elem_id="action"):
         with gr.Row():
             size = gr.HTML(ENGLISH.choose, elem_id="size")
-            start = spoken(
-                gr.Button,
-                lambda w: {"value": w.paint},
-                variant="primary",
-                interactive=False,
-                scale=0,
-                elem_id="start",
+            start = gr.Button(  # its word depends on the style too: it follows `Create.choose`
+                ENGLISH.paint, variant="primary", interactive=False, scale=0, elem_id="start"
             )
             stop = spoken(
                 gr.Button, lambda w: {"value": w.stop}, visible=False, scale=0, elem_id="stop"
