@@ -63,13 +63,10 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
     from tqdm import tqdm
 
     from stylesr import tiling
-    from stylesr.hub import short_name
-    from stylesr.pipeline import Progress, StyleSRPipeline
+    from stylesr.pipeline import Progress, open_mix
 
-    mix = _parse_mix(style)
-    pipe = StyleSRPipeline.from_pretrained(list(mix))
-    names = {short_name(name): weight for name, weight in mix.items()}
-    work = pipe.stream(source, style=names if len(names) > 1 else None, **options)
+    pipe, mix = open_mix(_parse_mix(style))
+    work = pipe.stream(source, style=mix, **options)
     with tqdm(unit="tile", desc="tiles", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -122,16 +119,12 @@ def _video(source: str, output: str, style: str = "photo", **options: Any) -> No
     from tqdm import tqdm
 
     from stylesr import video
-    from stylesr.hub import short_name
-    from stylesr.pipeline import StyleSRPipeline
+    from stylesr.pipeline import open_mix
 
-    mix = _parse_mix(style)
     film = video.probe(source)
-    pipe = StyleSRPipeline.from_pretrained(list(mix))
-    if len(mix) > 1:
-        options["style"] = {short_name(name): weight for name, weight in mix.items()}
+    pipe, mix = open_mix(_parse_mix(style))
     with tqdm(total=film.frames or None, unit="frame", disable=None) as bar:
-        for progress in video.enhance(pipe, source, output, **options):
+        for progress in video.enhance(pipe, source, output, style=mix, **options):
             bar.update(progress.done - bar.n)
 
 
@@ -139,11 +132,12 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
     if hub:
         cli_hub.list_models(as_json)
         return
-    from stylesr.comparison import comparison
     from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
     from stylesr.models import Generator, StyleSRNet
 
     if figures:
+        from stylesr.comparison import comparison
+
         print(comparison(bundled_names()), end="")
         return
     rows: list[dict[str, Any]] = []

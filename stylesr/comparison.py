@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from stylesr.cards import FIDELITY
 from stylesr.errors import InputError
 from stylesr.evaluation import CLEAN, SPEED, Report, Row, read
 from stylesr.hub import locate
@@ -12,7 +13,6 @@ from stylesr.speed import multiply_adds
 __all__ = ["comparison"]
 
 DATASETS = ("Set5", "Set14", "BSD100")
-METRICS = {"psnr_y": "%.2f", "ssim_y": "%.4f", "lpips": "%.4f"}
 
 
 def comparison(models: Sequence[str]) -> str:
@@ -68,7 +68,7 @@ def _cells(rows: dict[str, Row], prefix: str) -> list[str]:
     return [
         " / ".join(
             digits % rows[name][prefix + metric]
-            for metric, digits in METRICS.items()
+            for metric, digits in FIDELITY.items()
             if prefix + metric in rows[name]
         )
         if name in rows

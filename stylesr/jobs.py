@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from stylesr import __version__
+from stylesr.data.datasets import find_pictures
 from stylesr.errors import InputError, StyleSRError
-from stylesr.hub import short_name
+from stylesr.files import sha256
 
 __all__ = ["MANIFEST_FILE", "Item", "Job", "Outcome", "find", "run"]
 
 MANIFEST_FILE = "manifest.jsonl"
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-CHUNK = 1 << 20  # bytes read at once for a hash
 
 Metadata = Literal["safe", "strip"]
 Status = Literal["made", "kept", "failed"]
@@ -111,7 +110,7 @@ def find(
     text = str(sources)
     if os.path.isdir(text):
         root = Path(text)
-        found = [p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+        found = find_pictures(root)
     elif glob.has_magic(text):
         fixed = Path(text[: next(i for i, c in enumerate(text) if c in "*?[")] + "x").parent
         root, found = fixed, [Path(p) for p in glob.glob(text, recursive=True) if os.path.isfile(p)]
@@ -120,7 +119,7 @@ def find(
     out = Path(output).resolve()
     found = sorted(p for p in found if not p.resolve().is_relative_to(out))
     if not found:
-        raise InputError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {text!r}")
+        raise InputError(f"no pictures in {text!r}, or none outside of {str(output)!r}")
     items: dict[Path, Item] = {}
     for source in found:
         try:
@@ -214,12 +213,10 @@ class _Worker:
     """The models of a job, in one process."""
 
     def __init__(self, job: Job) -> None:
-        from stylesr.pipeline import StyleSRPipeline
+        from stylesr.pipeline import open_mix
 
         self.job = job
-        self.pipe = StyleSRPipeline.from_pretrained(list(job.models))
-        names = {short_name(name): weight for name, weight in job.models.items()}
-        self.style = names if len(names) > 1 else None
+        self.pipe, self.style = open_mix(job.models)
         self.pipe.plan((64, 64), style=self.style, **job.options)
 
     @property
@@ -236,7 +233,7 @@ class _Worker:
         started = time.monotonic()
         outcome = Outcome(str(item.source), str(item.target), "made")
         try:
-            outcome = replace(outcome, source_sha256=_sha256(item.source))
+            outcome = replace(outcome, source_sha256=sha256(item.source))
             work = self.pipe.stream(item.source, style=self.style, **self.job.options)
             result = tiling.drain(work, lambda _: None)
             if self.job.metadata == "strip":
@@ -303,17 +300,9 @@ def _holds(line: Outcome, item: Item, mark: str) -> bool:
         and line.job == mark
         and item.target.is_file()
         and item.target.stat().st_size == line.bytes
-        and line.source_sha256 == _sha256(item.source)
+        and line.source_sha256 == sha256(item.source)
     )
 
 
 def _relative(item: Item, output: Path) -> str:
     return item.target.relative_to(output).as_posix()
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

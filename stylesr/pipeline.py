@@ -20,6 +20,7 @@ from stylesr import tiling
 from stylesr.blending import check_strength, normalised, weighted_sum
 from stylesr.colors import keep_photo_colors, palette_only
 from stylesr.errors import InputError, ModelError
+from stylesr.hub import short_name
 from stylesr.images import Source, check, decode
 from stylesr.loading import check_bases, check_enlarger, check_name, load_models, save_models
 from stylesr.models.base import Generator as Net
@@ -41,7 +42,7 @@ from stylesr.passes import (
 from stylesr.picture import Array, Picture, to_array, to_pil
 from stylesr.resample import resize
 
-__all__ = ["Plan", "Progress", "StyleSRPipeline", "StyleSRPipelineOutput"]
+__all__ = ["Plan", "Progress", "StyleSRPipeline", "StyleSRPipelineOutput", "open_mix"]
 
 Style: TypeAlias = str | Mapping[str, float] | None
 Color: TypeAlias = Literal["style", "photo", "palette"]
@@ -460,6 +461,16 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
 
 
 # -- pictures in and out ----------------------------------------------------------------------
+
+
+def open_mix(models: Mapping[str, float]) -> tuple[StyleSRPipeline, dict[str, float] | None]:
+    """A pipeline of models, and the style to ask it for: their mix, or None for the only one.
+
+    Args:
+        models: released names, folders or Hub ids with their weights.
+    """
+    mix = {short_name(name): weight for name, weight in models.items()}
+    return StyleSRPipeline.from_pretrained(list(models)), mix if len(mix) > 1 else None
 
 
 def _size(image: Source | Picture) -> Size:

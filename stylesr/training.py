@@ -6,7 +6,6 @@ states and a resumed run equals one that never stopped.
 
 import argparse
 import csv
-import hashlib
 import json
 import os
 import signal
@@ -26,6 +25,7 @@ from tqdm import tqdm
 
 from stylesr.data.datasets import find_pictures, load_rgb
 from stylesr.errors import InputError, ModelError, StyleSRError
+from stylesr.files import sha256
 from stylesr.hub import bundled_names
 from stylesr.models import Generator, StyleSRNet
 from stylesr.pipeline import StyleSRPipeline
@@ -380,7 +380,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
             torch.save({"step": step, **state}, file)
             file.flush()
             os.fsync(file.fileno())
-        digest = _sha256(part)
+        digest = sha256(part)
         part.replace(path)
         path.with_suffix(".sha256").write_text(digest + "\n")
     finally:
@@ -399,7 +399,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         digest = path.with_suffix(".sha256")
-        if digest.is_file() and digest.read_text().strip() == _sha256(path):
+        if digest.is_file() and digest.read_text().strip() == sha256(path):
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return state
     raise ModelError(f"no intact checkpoint in {folder}; start without --resume")
@@ -426,8 +426,3 @@ def restore(parts: Mapping[str, Any], state: Mapping[str, Any], steps: int) -> i
     if done >= steps:
         raise InputError(f"the run has reached step {done}; to go on, --steps must be larger")
     return done
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,6 @@ their own in a folder beside it, and joined at the end; a job that was killed go
 whole segment, and ends at the same file.
 """
 
-import hashlib
 import heapq
 import json
 import os
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from stylesr import __version__, tiling
 from stylesr.errors import InputError, StyleSRError
+from stylesr.files import sha256
 from stylesr.picture import Picture, to_levels
 from stylesr.pipeline import StyleSRPipeline
 
@@ -193,7 +193,7 @@ def _enhance(
     options: Mapping[str, Any],
 ) -> Iterator[VideoProgress]:
     parts = target.with_name(target.name + ".parts")
-    job = {"source": _sha256(source), "models": pipe.fingerprints, "options": dict(options)}
+    job = {"source": sha256(source), "models": pipe.fingerprints, "options": dict(options)}
     job |= {"encoder": encoder.settings, "version": __version__}
     segments = _resume(parts, job)
     done = sum(count for _, count in segments)
@@ -463,8 +463,3 @@ def _count(path: Path) -> int:
         return sum(1 for _ in _packets([path]))
     except (FFmpegError, VideoError):
         return 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

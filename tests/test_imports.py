@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest first. A module may import those in lower layers, and a folder its own files.
 LAYERS = [
     {"errors"},
-    {"exif", "hub", "picture", "profiles", "resample", "tiling"},
+    {"exif", "files", "hub", "picture", "profiles", "resample", "tiling"},
     {"colors", "images", "publishing", "screen"},
     {"models"},
     {"blending", "checkpoints", "data", "discovery", "loading", "losses", "passes", "releases"},
@@ -29,7 +29,8 @@ LAYERS = [
     {"likeness", "storage"},
     {"evaluation"},
     {"plots", "previews"},
-    {"cards", "comparison", "training"},
+    {"cards", "training"},
+    {"comparison"},
     {"sharing", "space"},
     {"cli_hub"},
     {"cli"},
