@@ -129,6 +129,8 @@ def _video(source: str, output: str, style: str = "photo", **options: Any) -> No
 
 
 def _models(as_json: bool, figures: bool, hub: bool) -> None:
+    if hub and figures:
+        raise InputError("--figures is of the models that come along; leave out --hub")
     if hub:
         cli_hub.list_models(as_json)
         return

@@ -503,3 +503,8 @@ def test_shrink_refuses_what_it_cannot_do(
 ) -> None:
     assert run("shrink", model, "--photos", material / "photos") == 2
     assert re.fullmatch(rf"stylesr: error: .*{message}.*\n", capsys.readouterr().err)
+
+
+def test_figures_are_not_of_the_hub(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--hub", "--figures"]) == 2
+    assert "--figures is of the models that come along" in capsys.readouterr().err
