@@ -506,5 +506,5 @@ def test_shrink_refuses_what_it_cannot_do(
 
 
 def test_figures_are_not_of_the_hub(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "--hub", "--figures"]) == 2
+    assert run("models", "--hub", "--figures") == 2
     assert "--figures is of the models that come along" in capsys.readouterr().err
