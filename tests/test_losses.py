@@ -34,6 +34,7 @@ from stylesr.losses.perceptual import (
     lattice_loss,
     mean_grams,
     phase_loss,
+    recolor_loss,
     relative_gram_loss,
     spectrum_loss,
     tone_loss,
@@ -231,6 +232,14 @@ def test_relative_gram_by_hand() -> None:
     assert loss.item() == pytest.approx(expected)
 
 
+def test_pooled_pictures_share_the_work_between_them() -> None:
+    """One has half of what the work has, the other half more: together they have it all."""
+    target = {"a": torch.tensor([[[2.0]]])}
+    ours = {"a": torch.tensor([[[1.0]], [[3.0]]])}
+    losses = [relative_gram_loss(ours, target, {"a": 1.0}, pooled).item() for pooled in (0, 0.5, 1)]
+    assert losses == pytest.approx([1 / 4, 1 / 16, 0])
+
+
 def test_relative_gram_of_the_style_itself_is_zero(network: DistilledVGG19, noise: Noise) -> None:
     grams = network.grams(network(noise(1, 3, 64, 64)))
     weights = dict.fromkeys(LAYERS, 1.0)
@@ -343,6 +352,35 @@ def test_tone_has_a_slope_on_a_blown_sky(noise: Noise) -> None:
         assert picture.grad is not None and picture.grad.isfinite().all()
 
 
+def test_recolor_takes_any_palette_and_no_patches(noise: Noise) -> None:
+    """A map of colours costs almost nothing; what goes its own way costs its share."""
+    photo = noise(2, 3, 16, 16).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    palette = torch.tensor([[0.2, 0.5, -0.4], [-0.6, 0.3, 0.2], [0.5, -0.1, 0.7]])
+    mapped = 0.5 + torch.einsum("oc,nchw->nohw", palette, photo - photo.square())
+    other = noise(2, 3, 16, 16, seed=1).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    strokes = 0.3 * torch.tensor([1.0, -1.0]).repeat(128)
+    assert recolor_loss(mapped, photo).item() < 0.06
+    assert recolor_loss(mapped + strokes, photo).item() < 0.06, "fine strokes are free"
+    assert recolor_loss(other, photo).item() > 0.85
+    assert recolor_loss(other, torch.full_like(photo, 0.4)).item() > 0.95, "nothing to follow"
+    assert recolor_loss(torch.full_like(photo, 0.4), photo).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_recolor_by_least_squares(noise: Noise) -> None:
+    """Against an independent solver of the same fit, its ridge as rows of their own."""
+    ours, photo = noise(1, 3, 10, 12), noise(1, 3, 10, 12, seed=1)
+    y, x = (z[0].flatten(1).T.double() for z in (ours, photo))  # a place each row
+    x = x - x.mean(0)
+    light = x.mean(1, keepdim=True)
+    x = torch.cat([x, 2 * x**2, 4 * light * x, 4 * light**3], 1)
+    x, y = x - x.mean(0), y - y.mean(0)
+    ridge = 0.02 * math.sqrt(len(x)) * torch.eye(x.shape[1]).double()
+    fit = torch.linalg.lstsq(torch.cat([x, ridge]), torch.cat([y, torch.zeros(len(ridge), 3)]))
+    rest = (y - x @ fit.solution).square().mean()
+    expected = rest / (y.square().mean() + 0.0025)
+    assert recolor_loss(ours, photo, reduce=1).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
 def test_lattice_by_hand() -> None:
     """A dot in each block of 4×4: all the detail repeats, of variance (225 + 15) / 256 / 16."""
     grid = torch.zeros(1, 3, 56, 56)
@@ -392,6 +430,7 @@ def test_every_term_has_a_gradient(network: DistilledVGG19, noise: Noise) -> Non
             network.grams(network(x)), network.grams(seen_target), {"relu3_1": 1.0}
         ),
         "tone": lambda x: tone_loss(x, target),
+        "recolor": lambda x: recolor_loss(x, target),
         "edge": lambda x: edge_loss(x, target),
         "tv": total_variation,
         "lattice": lattice_loss,

@@ -43,6 +43,7 @@ from stylesr.losses.perceptual import (
     lattice_loss,
     mean_grams,
     phase_loss,
+    recolor_loss,
     relative_gram_loss,
     tone_loss,
     total_variation,
@@ -79,6 +80,8 @@ class Recipe:
     content: float = 1.5
     tone: float = 1.5  # weight of the light and dark of the photo, that keeps the scene readable
     style: float = 6.0
+    pooled: float = 0.85  # of the style's statistics: by the batch together, not by each picture
+    recolor: float = 1.0  # weight of one colour of the photo becoming one colour of the painting
     ramp: float = 0.2  # share of the steps over which the style's weight grows from a fifth
     edge: float = 0.5
     tv: float = 0.3
@@ -220,11 +223,12 @@ def main(recipe: Recipe) -> None:
             * growth
             * strength
             * (
-                relative_gram_loss(vgg.grams(seen), full_target, STYLE_LAYERS)
-                + relative_gram_loss(vgg.grams(seen_half), half_target, HALF_LAYERS)
+                relative_gram_loss(vgg.grams(seen), full_target, STYLE_LAYERS, recipe.pooled)
+                + relative_gram_loss(vgg.grams(seen_half), half_target, HALF_LAYERS, recipe.pooled)
             )
             / 2,
             "tone": recipe.tone * tone_loss(painted, target),
+            "recolor": recipe.recolor * recolor_loss(painted, target),
             "edge": recipe.edge * edge_loss(painted, target),
             "tv": recipe.tv * total_variation(painted),
             "lattice": recipe.lattice * (lattice_loss(painted) + phase_loss(painted)),
