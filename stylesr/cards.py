@@ -38,6 +38,7 @@ METRICS = {  # key of a result → the Hub's metric type, and its name on the ca
     "lpips": ("lpips", "LPIPS (SqueezeNet)"),
     "style_distance": ("style-distance", "style distance"),
     "style_ratio": ("style-ratio", "style distance / that of the photo"),
+    "style_ratio_together": ("style-ratio-together", "the same ratio, all pictures together"),
     "content_distance": ("content-distance", "content distance"),
 }
 

@@ -3,10 +3,11 @@
 Distances on the features of two networks, of which the second takes part in no training.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from stylesr.errors import InputError
 from stylesr.fidelity import Row, bicubic, enlarge, hr_picture, low_resolution, progress
 from stylesr.images import decode
 from stylesr.losses.perceptual import DistilledVGG19, relative_gram_loss
-from stylesr.metrics import SqueezeFeatures, content_distance, relative_gram_distance
+from stylesr.metrics import SqueezeFeatures, content_distance, gram_matrix
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.releases import Releases
 from stylesr.resample import resize
@@ -48,27 +49,39 @@ PROTOCOL = {
         "|F-P|²/|P|² of the features of result and photo. Distilled VGG-19: Gram at relu1_1 to "
         "relu4_1, content at relu3_1 and relu4_1. SqueezeNet 1.1, used in no training: Gram at "
         "all seven maps of LPIPS, content at fire3 and fire5. Layers weigh alike; averaged over "
-        "the photos; the ratio is that of the averages."
+        "the photos; the ratio is that of the averages. Together: the same ratio, where the Gram "
+        "matrices of all results are averaged before they are compared, and those of all photos, "
+        "as not each picture need hold all of the work's colours."
     )
 }
 
 
-class Judge(Protocol):
+Statistics = dict[str, Tensor]  # (1, C, C) by layer
+
+
+class Judge(ABC):
     """A network on whose features style and content are measured."""
 
     name: str
 
+    @abstractmethod
     def look(self, picture: Tensor) -> Any:
         """What it sees in (3, H, W), RGB in [0, 1]."""
 
-    def style(self, seen: Any, work: Any) -> float:
-        """Distance of a picture's statistics from the work's."""
+    @abstractmethod
+    def statistics(self, seen: Any) -> Statistics:
+        """What makes the style of what it saw: Gram matrices by layer."""
 
+    @abstractmethod
     def content(self, seen: Any, photo: Any) -> float:
         """Distance of a picture from its photo, both of one size."""
 
+    def style(self, seen: Any, work: Any) -> float:
+        """Distance of a picture's statistics from the work's: mean over layers, relative."""
+        return style_distance(self.statistics(seen), self.statistics(work))
 
-class VggJudge:
+
+class VggJudge(Judge):
     """The distilled VGG-19, which also guides the training of styles.
 
     Args:
@@ -85,17 +98,16 @@ class VggJudge:
         """Features by layer."""
         return self.network(picture[None])
 
-    def style(self, seen: dict[str, Tensor], work: dict[str, Tensor]) -> float:
-        """Mean relative distance of Gram matrices in VGG's channels."""
-        ours, target = self.network.grams(seen), self.network.grams(work)
-        return float(relative_gram_loss(ours, target, dict.fromkeys(STYLE_LAYERS, 1.0)))
+    def statistics(self, seen: dict[str, Tensor]) -> Statistics:
+        """Gram matrices in VGG's channels."""
+        return self.network.grams({layer: seen[layer] for layer in STYLE_LAYERS})
 
     def content(self, seen: dict[str, Tensor], photo: dict[str, Tensor]) -> float:
         """Mean relative distance of features."""
         return float(content_distance(*([f[k] for k in CONTENT_LAYERS] for f in (seen, photo))))
 
 
-class SqueezeJudge:
+class SqueezeJudge(Judge):
     """SqueezeNet 1.1, on which nothing is trained."""
 
     name = FEATURES[1]
@@ -108,14 +120,24 @@ class SqueezeJudge:
         """Features by layer."""
         return self.network(picture[None])
 
-    def style(self, seen: dict[str, Tensor], work: dict[str, Tensor]) -> float:
-        """Mean relative distance of Gram matrices."""
-        return float(relative_gram_distance(list(seen.values()), list(work.values())))
+    def statistics(self, seen: dict[str, Tensor]) -> Statistics:
+        """Gram matrices of all maps."""
+        return {layer: gram_matrix(features) for layer, features in seen.items()}
 
     def content(self, seen: dict[str, Tensor], photo: dict[str, Tensor]) -> float:
         """Mean relative distance of features."""
         layers = SQUEEZE_CONTENT_LAYERS
         return float(content_distance(*([f[k] for k in layers] for f in (seen, photo))))
+
+
+def style_distance(ours: Statistics, work: Statistics) -> float:
+    """Mean over layers of ‖G − T‖² / ‖T‖²."""
+    return float(relative_gram_loss(ours, work, dict.fromkeys(work, 1.0)))
+
+
+def together(each: Sequence[Statistics]) -> Statistics:
+    """Statistics of several pictures as if they were one."""
+    return {layer: torch.cat([one[layer] for one in each]).mean(0, True) for layer in each[0]}
 
 
 def style_rows(
@@ -133,8 +155,9 @@ def style_rows(
         dataset: what to call the photos.
     """
     style, scale = pipe.styles[0], 4
-    goals = [judge.look(work) for judge in judges]
+    goals = [judge.statistics(judge.look(work)) for judge in judges]
     figures: dict[tuple[str, float], list[dict[str, float]]] = {}
+    statistics: dict[tuple[str, float], list[tuple[Statistics, Statistics]]] = {}
     for path in progress(photos, style):
         hr = hr_picture(path)
         lr = low_resolution(hr, scale)
@@ -142,21 +165,29 @@ def style_rows(
         painted = {s: enlarge(pipe, lr, style, scale, s) for s in STRENGTHS}
         for judge, goal in zip(judges, goals, strict=True):
             photo = judge.look(hr.pixels)
+            plain = judge.statistics(photo)
             unpainted = {
-                "photo_style_distance": judge.style(photo, goal),
+                "photo_style_distance": style_distance(plain, goal),
                 "bicubic_content_distance": judge.content(judge.look(soft), photo),
             }
             for strength, result in painted.items():
                 seen = judge.look(result)
+                ours = judge.statistics(seen)
                 values = {
-                    "style_distance": judge.style(seen, goal),
+                    "style_distance": style_distance(ours, goal),
                     "content_distance": judge.content(seen, photo),
                     **unpainted,
                 }
                 figures.setdefault((judge.name, strength), []).append(values)
+                statistics.setdefault((judge.name, strength), []).append((ours, plain))
     rows = []
+    goal_of = {judge.name: goal for judge, goal in zip(judges, goals, strict=True)}
     for (judge_name, strength), each in figures.items():
         means = {key: round(fmean(values[key] for values in each), 4) for key in each[0]}
+        whole = [
+            style_distance(together(side), goal_of[judge_name])
+            for side in zip(*statistics[judge_name, strength], strict=True)
+        ]
         rows.append(
             {
                 "task": STYLE,
@@ -168,6 +199,7 @@ def style_rows(
                 "style_distance": means["style_distance"],
                 "photo_style_distance": means["photo_style_distance"],
                 "style_ratio": round(means["style_distance"] / means["photo_style_distance"], 4),
+                "style_ratio_together": round(whole[0] / whole[1], 4),
                 "content_distance": means["content_distance"],
                 "bicubic_content_distance": means["bicubic_content_distance"],
             }

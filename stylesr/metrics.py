@@ -258,7 +258,7 @@ def relative_gram_distance(features: Sequence[Tensor], style: Sequence[Tensor]) 
     _check_layers(features, style, same_size=False)
     distances = []
     for map_a, map_s in zip(features, style, strict=True):
-        gram_a, gram_s = _gram(map_a), _gram(map_s)
+        gram_a, gram_s = gram_matrix(map_a), gram_matrix(map_s)
         energy = gram_s.square().sum((1, 2))
         distances.append((gram_a - gram_s).square().sum((1, 2)) / energy)
     return torch.stack(distances).mean(0)
@@ -284,8 +284,8 @@ def content_distance(features: Sequence[Tensor], photo: Sequence[Tensor]) -> Ten
     return torch.stack(distances).mean(0)
 
 
-def _gram(x: Tensor) -> Tensor:
-    """(N, C, H, W) → (N, C, C)."""
+def gram_matrix(x: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, C, C): mean products of channels, divided by their number."""
     flat = x.flatten(2)
     return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 

@@ -146,6 +146,7 @@ def likeness(strength: float, ratio: float) -> Row:
         "style_distance": 0.2,
         "photo_style_distance": 0.9,
         "style_ratio": ratio,
+        "style_ratio_together": ratio / 2,
         "content_distance": 0.5,
         "bicubic_content_distance": 0.25,
     }
@@ -316,7 +317,7 @@ def test_degraded_and_interpolated_figures_have_entries_of_their_own(
 def test_a_styles_page(dots: Path, words: releases.Releases) -> None:
     (dots / "preview.webp").write_bytes(b"a picture")
     page = cards.render(dots, words)
-    assert "| SqueezeNet 1.1 | 0.5 | 0.200 | 0.900 | 0.62 | 0.500 | 0.250 |\n" in page
+    assert "| SqueezeNet 1.1 | 0.5 | 0.200 | 0.900 | 0.62 | 0.31 | 0.500 | 0.250 |\n" in page
     assert "A. Painter, *Dots*, about 1900; public domain. Reproduction: her studio." in page
     assert "4,000 steps." in page
     assert "(preview.webp)" in page and "[Holiday Photos](https://example.org/photos)" in page

@@ -12,7 +12,7 @@ from torch import Tensor
 from stylesr import likeness, releases
 from stylesr.errors import InputError
 from stylesr.fidelity import hr_picture, low_resolution
-from stylesr.likeness import SqueezeJudge, VggJudge
+from stylesr.likeness import Judge, SqueezeJudge, VggJudge
 from stylesr.losses import perceptual
 from stylesr.picture import to_pil
 from stylesr.pipeline import StyleSRPipeline
@@ -63,7 +63,7 @@ def words(tmp_path: Path) -> releases.Releases:
     return releases.load(path)
 
 
-class MeanColour:
+class MeanColour(Judge):
     """A judge whose figures can be computed by hand."""
 
     name = "mean colour"
@@ -72,8 +72,8 @@ class MeanColour:
         assert picture.ndim == 3 and torch.equal(picture, (picture * 255).round() / 255)
         return picture.mean((1, 2))
 
-    def style(self, seen: Tensor, work: Tensor) -> float:
-        return float((seen - work).abs().sum())
+    def statistics(self, seen: Tensor) -> dict[str, Tensor]:
+        return {"mean": seen[None, :, None]}
 
     def content(self, seen: Tensor, photo: Tensor) -> float:
         return 10 * float((seen - photo).abs().sum())
@@ -85,7 +85,7 @@ def test_style_rows_equal_figures_by_hand(pipe: StyleSRPipeline, photos: Path) -
     rows = likeness.style_rows(pipe, work, paths, [MeanColour()], "holiday photos")
     assert [row["strength"] for row in rows] == [0.5, 1.0]
     for row in rows:
-        far, left, kept, soft = [], [], [], []
+        far, left, kept, soft, ours, theirs = [], [], [], [], [], []
         for path in paths:
             hr = hr_picture(path)
             lr = low_resolution(hr, 4)
@@ -94,13 +94,17 @@ def test_style_rows_equal_figures_by_hand(pipe: StyleSRPipeline, photos: Path) -
             seen, photo = ((x * 255).round() / 255 for x in (result, hr.pixels))
             bicubic = resize(lr.pixels[None], hr.pixels.shape[1:])[0].clamp(0, 1)
             means = [x.mean((1, 2)) for x in (seen, photo, (bicubic * 255).round() / 255)]
-            far.append(float((means[0] - 1).abs().sum()))
-            left.append(float((means[1] - 1).abs().sum()))
+            ours.append(means[0])
+            theirs.append(means[1])
+            far.append(float((means[0] - 1).square().mean()))  # the work's is (1, 1, 1)
+            left.append(float((means[1] - 1).square().mean()))
             kept.append(10 * float((means[0] - means[1]).abs().sum()))
             soft.append(10 * float((means[2] - means[1]).abs().sum()))
         assert row["style_distance"] == pytest.approx(sum(far) / 2, abs=2e-4)
         assert row["photo_style_distance"] == pytest.approx(sum(left) / 2, abs=2e-4)
-        assert row["style_ratio"] == pytest.approx(sum(far) / sum(left), abs=2e-4)
+        assert row["style_ratio"] == pytest.approx(sum(far) / sum(left), rel=1e-3)
+        whole = [float((sum(means) / 2 - 1).square().mean()) for means in (ours, theirs)]
+        assert row["style_ratio_together"] == pytest.approx(whole[0] / whole[1], rel=1e-3)
         assert row["content_distance"] == pytest.approx(sum(kept) / 2, abs=2e-3)
         assert row["bicubic_content_distance"] == pytest.approx(sum(soft) / 2, abs=2e-3)
 
