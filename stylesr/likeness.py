@@ -27,9 +27,12 @@ __all__ = [
     "STYLE",
     "Judge",
     "SqueezeJudge",
+    "Statistics",
     "VggJudge",
     "load_work",
+    "style_distance",
     "style_rows",
+    "together",
 ]
 
 STRENGTHS = (0.5, 1.0)

@@ -6,7 +6,7 @@
 Protocol. Every variant has the same steps, crops and seed and the recipe's defaults, but is trained
 at full strength only (`--line 0`), as a network of another shape has no strengths. Measured on
 held-out photos reduced by 4 (antialiased bicubic, 8 bits) and painted at ×4, seed 0: distances of
-stylesr.likeness from the work and from the photo; `grid`, the lattice and phase losses (0 for a
+stylesr.likeness from the work, of all paintings together, and from the photo; `grid`, the lattice and phase losses (0 for a
 picture); `moved`, the mean absolute difference, in levels of 255, of two paintings of which one's
 photo was moved by 2 rows and 1 column, with noise of 1.5 levels. The sheet shows the middle of the
 first photos, a column for each variant.
@@ -24,7 +24,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stylesr.data.datasets import find_pictures, load_rgb
-from stylesr.likeness import WORK_SIZE, Judge, SqueezeJudge, VggJudge
+from stylesr.likeness import (
+    WORK_SIZE,
+    Judge,
+    SqueezeJudge,
+    Statistics,
+    VggJudge,
+    style_distance,
+    together,
+)
 from stylesr.losses.perceptual import consistency_loss, lattice_loss, phase_loss
 from stylesr.models import StyleSRNet
 from stylesr.picture import Picture, to_pil
@@ -91,6 +99,8 @@ VARIANTS: dict[str, tuple[Maker, dict[str, float | str]]] = {
     "from nothing": (from_nothing, {"init": ""}),
     "not asked to be steady": (new_style, {"steady": 0}),
     "without R1": (new_style, {"r1": 0}),
+    "each picture by itself": (new_style, {"pooled": 0}),
+    "colours free": (new_style, {"recolor": 0}),
 }
 
 
@@ -177,20 +187,24 @@ def paint(net: StyleSRNet, path: Path, move: tuple[int, int] = (0, 0)) -> tuple[
 def measure(
     net: StyleSRNet, photos: Sequence[Path], work: Tensor, judges: Sequence[Judge]
 ) -> list[float]:
-    """Style and content for each judge, grid, moved: means over the photos."""
-    goals = [judge.look(work) for judge in judges]
-    rows = []
+    """For each judge the style of all together and the mean content; mean grid and move."""
+    statistics: list[list[Statistics]] = [[] for _ in judges]
+    contents: list[list[float]] = [[] for _ in judges]
+    grids, moves = [], []
     for path in photos:
         painted, photo = paint(net, path)
-        row = []
-        for judge, goal in zip(judges, goals, strict=True):
+        for judge, found, kept in zip(judges, statistics, contents, strict=True):
             seen = judge.look(painted)
-            row += [judge.style(seen, goal), judge.content(seen, judge.look(photo))]
-        row.append(float(lattice_loss(painted[None]) + phase_loss(painted[None])))
+            found.append(judge.statistics(seen))
+            kept.append(judge.content(seen, judge.look(photo)))
+        grids.append(float(lattice_loss(painted[None]) + phase_loss(painted[None])))
         moved, _ = paint(net, path, MOVE)
-        row.append(255 * float(consistency_loss(painted[None], moved[None], *MOVE)))
-        rows.append(row)
-    return [fmean(column) for column in zip(*rows, strict=True)]
+        moves.append(255 * float(consistency_loss(painted[None], moved[None], *MOVE)))
+    figures = []
+    for judge, found, kept in zip(judges, statistics, contents, strict=True):
+        goal = judge.statistics(judge.look(work))
+        figures += [style_distance(together(found), goal), fmean(kept)]
+    return [*figures, fmean(grids), fmean(moves)]
 
 
 def middle(picture: Tensor) -> Tensor:
