@@ -69,7 +69,7 @@ class Recipe:
     perceptual: str = ""  # the perceptual network; fetched once when left out
     # longest side of the style picture, one for all or one each: strokes keep that scale
     style_size: list[int] = field(default_factory=lambda: [1024])
-    steps: int = 2000
+    steps: int = 1000
     batch: int = 4
     crop: int = 256  # of the output; its margin is not judged
     margin: int = 16
@@ -81,7 +81,7 @@ class Recipe:
     tone: float = 1.5  # weight of the light and dark of the photo, that keeps the scene readable
     style: float = 6.0
     pooled: float = 0.85  # of the style's statistics: by the batch together, not by each picture
-    recolor: float = 1.0  # weight of one colour of the photo becoming one colour of the painting
+    recolor: float = 0.5  # weight of one colour of the photo becoming one colour of the painting
     ramp: float = 0.2  # share of the steps over which the style's weight grows from a fifth
     edge: float = 0.5
     tv: float = 0.3
