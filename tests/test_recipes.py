@@ -712,7 +712,7 @@ REFUSED_STYLE = {
     "--crop 70": "--crop must be a multiple of 4, got 70",
     "--margin 8": "--crop 72 less a --margin of 8 on each side leaves 56 pixels; 64 are the least",
     "--margin -1": "--margin must be at least 0, got -1",
-    "--batch 3": "--batch must be at least 4, got 3",
+    "--batch 1": "--batch must be at least 2, got 1",
     "--r1 -1": "--r1 must be at least 0, got -1",
     "--network transformer": "has no strengths to train; give --line 0",
     "--network transformer --line 0 --init {odd}/a-style": "holds a StyleSRNet, not a",

@@ -20,6 +20,7 @@ from typing import Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, StackDataset, Subset
@@ -103,7 +104,8 @@ class Recipe:
     resume: bool = False
 
 
-FACTORS = {"stylesr": {4: 2, 2: 1, 1: 1}, "transformer": {1: 4}}  # shares of each batch
+# by their shares; one a step, else the pictures that share the style would divide it by factor
+FACTORS = {"stylesr": (4, 4, 2, 1), "transformer": (1,)}
 R1_EVERY = 4  # steps; it changes slowly and costs a second gradient
 REACH = 3  # pixels by which a photo moves: below a trunk pixel, else it moves with it exactly
 GRAIN = 1.5 / 255  # of the moved one
@@ -124,7 +126,10 @@ def main(recipe: Recipe) -> None:
     ]
     out = Path(recipe.out)
     accelerator = Accelerator(
-        mixed_precision=recipe.mixed_precision, log_with="tensorboard", project_dir=out
+        mixed_precision=recipe.mixed_precision,
+        log_with="tensorboard",
+        project_dir=out,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # stems
     )
     device = accelerator.device
     torch.manual_seed(recipe.seed)
@@ -194,20 +199,17 @@ def main(recipe: Recipe) -> None:
         seeds = [rng.randrange(2**31) for _ in range(len(photo))]
         photo = expose(photo, rng)
         move = (rng.randint(-REACH, REACH), rng.randint(-REACH, REACH))
-        if recipe.steady:  # the first two, of one factor, are one photo, moved and in other noise
+        if recipe.steady:  # the first two are one photo, moved and in other noise
             photo[1], seeds[1] = photo[0].roll(move, (1, 2)), seeds[0]
-        inputs = [
-            (scale, downscale(part, scale).clamp(0, 1))
-            for scale, part in training.share_out(photo, factors).items()
-        ]
+        scale = together.choice(factors)
+        lr = downscale(photo, scale).clamp(0, 1)
         if recipe.steady:
             generator = torch.Generator(device).manual_seed(rng.getrandbits(63))
-            lr = inputs[0][1][1]
-            lr += GRAIN * torch.randn(lr.shape, generator=generator, device=device)
+            lr[1] += GRAIN * torch.randn(lr[1].shape, generator=generator, device=device)
 
         # -- generator: in the style, the scene whole, and a patch of the painting ---------------
         with accelerator.autocast():
-            painted = painter(inputs, seeds, strength)
+            painted = painter(lr, scale, seeds, strength)
             # not always on the same pixels: no pattern may hide in the perceptual network's strides
             right, down = (together.randint(-m // 2, m // 2) for _ in range(2))
             sides = (-m - right, -m + right, -m - down, -m + down)
@@ -310,7 +312,7 @@ def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     if recipe.network == "transformer" and recipe.line:
         raise InputError("--network transformer has no strengths to train; give --line 0")
-    least = sum(FACTORS[recipe.network].values())  # with two pictures of one factor to compare
+    least = 2 if recipe.steady else 1  # with two pictures to compare
     training.check_run(recipe, batch=least, crop=64, margin=0, previews=1, r1=0, steady=0)
     if len(recipe.style_size) not in (1, len(recipe.style_image)):
         raise InputError(

@@ -1,8 +1,4 @@
-"""Networks as the recipes call them: every factor in one step, and strengths in between.
-
-Training the factors together is several times faster than taking them in turn, and each parameter
-gets a gradient in each step, which distributed training asks for.
-"""
+"""Networks as the recipes call them: every factor in one step, and strengths in between."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +13,10 @@ __all__ = ["EveryFactor", "Painter", "SameSize"]
 
 
 class EveryFactor(nn.Module):
-    """Runs a network at several factors in one call, so that every step trains every part of it."""
+    """Runs a network at several factors in one call, so that every step trains every part of it.
+
+    For super-resolution that is several times faster than taking the factors in turn.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -38,21 +37,15 @@ class Painter(nn.Module):
             {name.replace(".", "/"): p.detach().clone() for name, p in base.named_parameters()}
         ).requires_grad_(False)
 
-    def forward(
-        self, inputs: list[tuple[int, Tensor]], seeds: list[int], strength: float
-    ) -> Tensor:
-        """Paint pairs (factor, pictures) with the weights base + strength · (style − base)."""
+    def forward(self, x: Tensor, scale: int, seeds: list[int], strength: float) -> Tensor:
+        """Paint pictures at a factor with the weights base + strength · (style − base)."""
         weights: dict[str, Tensor] = dict(self.style.named_parameters())
         if strength != 1:
             weights = {
                 name: torch.lerp(self.anchor[name.replace(".", "/")], p, strength)
                 for name, p in weights.items()
             }
-        painted, seeds = [], list(seeds)
-        for scale, x in inputs:
-            own, seeds = seeds[: len(x)], seeds[len(x) :]
-            painted.append(functional_call(self.style, weights, (x, scale, own)))
-        return torch.cat(painted)
+        return functional_call(self.style, weights, (x, scale, seeds))
 
 
 class SameSize(nn.Module):
@@ -62,8 +55,6 @@ class SameSize(nn.Module):
         super().__init__()
         self.style = style
 
-    def forward(
-        self, inputs: list[tuple[int, Tensor]], seeds: list[int], strength: float
-    ) -> Tensor:
-        """Paint pairs (1, pictures); it has neither noise nor strengths."""
-        return torch.cat([self.style(x) for _, x in inputs])
+    def forward(self, x: Tensor, scale: int, seeds: list[int], strength: float) -> Tensor:
+        """Paint pictures; it has neither factors nor noise nor strengths."""
+        return self.style(x)

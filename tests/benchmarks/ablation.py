@@ -6,10 +6,10 @@
 Protocol. Every variant has the same steps, crops and seed and the recipe's defaults, but is trained
 at full strength only (`--line 0`), as a network of another shape has no strengths. Measured on
 held-out photos reduced by 4 (antialiased bicubic, 8 bits) and painted at ×4, seed 0: distances of
-stylesr.likeness from the work, of all paintings together, and from the photo; `grid`, the lattice and phase losses (0 for a
-picture); `moved`, the mean absolute difference, in levels of 255, of two paintings of which one's
-photo was moved by 2 rows and 1 column, with noise of 1.5 levels. The sheet shows the middle of the
-first photos, a column for each variant.
+stylesr.likeness from the work, of all paintings together, and from the photo; `grid`, the lattice
+and phase losses (0 for a picture); `moved`, the mean absolute difference, in levels of 255, of two
+paintings of which one's photo was moved by 2 rows and 1 column, with noise of 1.5 levels. The sheet
+shows the middle of the first photos, a column for each variant.
 """
 
 import argparse
