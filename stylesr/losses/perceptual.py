@@ -138,14 +138,23 @@ def half(picture: Tensor) -> Tensor:
 
 
 def relative_gram_loss(
-    grams: Mapping[str, Tensor], target: Mapping[str, Tensor], weights: Mapping[str, float]
+    grams: Mapping[str, Tensor],
+    target: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+    bounded: bool = False,
 ) -> Tensor:
-    """Weighted mean over layers of ‖G − T‖² / ‖T‖²; one weight then fits every style."""
-    terms = [
-        w
-        * ((grams[k] - target[k]).square().sum((-2, -1)) / target[k].square().sum((-2, -1))).mean()
-        for k, w in weights.items()
-    ]
+    """Weighted mean over layers of ‖G − T‖² / ‖T‖²; one weight then fits every style.
+
+    Bounded, it is divided by the mean of ‖T‖² and ‖G‖², the latter taken as constant: where each
+    picture has a style of its own, a dark one would outweigh all others.
+    """
+    terms = []
+    for layer, weight in weights.items():
+        g, t = grams[layer], target[layer]
+        scale = t.square().sum((-2, -1))
+        if bounded:
+            scale = (scale + g.detach().square().sum((-2, -1))) / 2
+        terms.append(weight * ((g - t).square().sum((-2, -1)) / scale).mean())
     return torch.stack(terms).sum() / sum(weights.values())
 
 
