@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 # -- commands -----------------------------------------------------------------------------------
 
 
-def _enhance(picture: str, output: str, style: str = "photo", **options: Any) -> None:
+def _enhance(picture: str, output: str, style: str = "", **options: Any) -> None:
+    style = style or ("any-style" if "style_image" in options else "photo")
     many = {key: options.pop(key) for key in FOLDER_OPTIONS if key in options}
     if Path(picture).is_dir() or (glob.has_magic(picture) and not Path(picture).exists()):
         _enhance_folder(picture, output, style, options, **many)
@@ -115,7 +116,8 @@ def _enhance_folder(
         raise StyleSRError(f"{len(failed)} of {sum(counts.values())} pictures failed")
 
 
-def _video(source: str, output: str, style: str = "photo", **options: Any) -> None:
+def _video(source: str, output: str, style: str = "", **options: Any) -> None:
+    style = style or ("any-style" if "style_image" in options else "photo")
     from tqdm import tqdm
 
     from stylesr import video
@@ -368,6 +370,20 @@ def _add_painting(parser: argparse.ArgumentParser) -> None:
         "--style",
         help="a released model, a local folder, a Hub id, or a mix of them such as "
         "starry-night:0.6,great-wave:0.4 (default: photo, plain enlargement)",
+    )
+    parser.add_argument(
+        "--style-image",
+        nargs="+",
+        metavar="FILE",
+        help="paint like this picture, or like several mixed, by a model that takes any "
+        "(default of --style then: any-style)",
+    )
+    parser.add_argument(
+        "--style-weights",
+        nargs="+",
+        type=float,
+        metavar="N",
+        help="how much of each --style-image (default: all alike)",
     )
     parser.add_argument(
         "--scale", type=float, help="how many times larger, up to 8; fractions too (default: 4)"

@@ -224,6 +224,7 @@ class _Worker:
         """SHA-256 of all that determines a result, but the picture."""
         models = [self.pipe.fingerprints, self.style]
         parts = {**asdict(self.job), "models": models, "version": __version__}
+        parts["style_image"] = [sha256(path) for path in self.job.options.get("style_image", ())]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def make(self, item: Item) -> Outcome:

@@ -194,6 +194,7 @@ def _enhance(
 ) -> Iterator[VideoProgress]:
     parts = target.with_name(target.name + ".parts")
     job = {"source": sha256(source), "models": pipe.fingerprints, "options": dict(options)}
+    job["style_image"] = [sha256(path) for path in options.get("style_image") or ()]
     job |= {"encoder": encoder.settings, "version": __version__}
     segments = _resume(parts, job)
     done = sum(count for _, count in segments)

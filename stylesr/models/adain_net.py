@@ -66,6 +66,7 @@ class AdaINNet(Generator):
         coarse_channels: width at an eighth of the output's size, 8 to 256.
         tail_channels: width at half and at full output size, each 4 to 64.
         noise_levels: seeded noise channels, that vary over 16, 64, 256 … output pixels, 1 to 4.
+        base: name of the model from which it was cut, which enlarges for it in a pipeline.
 
     Raises:
         InputError: a value out of these bounds.
@@ -81,13 +82,16 @@ class AdaINNet(Generator):
         coarse_channels: int = 96,
         tail_channels: Sequence[int] = (24, 8),
         noise_levels: int = 3,
+        base: str = "photo",
     ) -> None:
         super().__init__()
         check_range("channels", channels, 8, 128)
         check_range("blocks", blocks, ENCODER_BLOCKS + 1, 32)
         check_range("coarse_channels", coarse_channels, 8, 256)
         check_range("noise_levels", noise_levels, 1, 4)
-        self.noise_levels = noise_levels
+        if not isinstance(base, str) or not 0 < len(base) <= 128:
+            raise InputError(f"base must be the name of a model, got {base!r}")
+        self.noise_levels, self.base = noise_levels, base
         self._radius = 2 * blocks + 24  # trunk pixels that an output pixel sees on each side
 
         source = StyleSRNet(channels, blocks, tail_channels, noise_levels)
@@ -106,14 +110,16 @@ class AdaINNet(Generator):
         nn.init.zeros_(cast(Tensor, self.widen.bias))
 
     @classmethod
-    def from_photo(cls, photo: StyleSRNet, coarse_channels: int = 96) -> "AdaINNet":
-        """A network to train that at strength 0, and in the photo's own statistics, is `photo`.
+    def from_photo(
+        cls, photo: StyleSRNet, base: str = "photo", coarse_channels: int = 96
+    ) -> "AdaINNet":
+        """A network to train, which at strength 0 is `photo`; `base` is that model's name.
 
         Raises:
             InputError: `photo` has fewer blocks than are cut, or no noise.
         """
         config = {k: v for k, v in photo.config.items() if not k.startswith("base")}
-        net = cls(**config, coarse_channels=coarse_channels)
+        net = cls(**config, coarse_channels=coarse_channels, base=base)
         shared = {k: v for k, v in photo.state_dict().items() if not k.startswith("noise")}
         net.load_state_dict({**net.state_dict(), **shared})
         return net
