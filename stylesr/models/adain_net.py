@@ -92,7 +92,7 @@ class AdaINNet(Generator):
         if not isinstance(base, str) or not 0 < len(base) <= 128:
             raise InputError(f"base must be the name of a model, got {base!r}")
         self.noise_levels, self.base = noise_levels, base
-        self._radius = 2 * blocks + 24  # trunk pixels that an output pixel sees on each side
+        self._radius = 2 * blocks + 19  # trunk pixels that an output pixel sees on each side
 
         source = StyleSRNet(channels, blocks, tail_channels, noise_levels)
         self.stems, self.noise, self.trunk = source.stems, source.noise, source.trunk
