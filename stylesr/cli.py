@@ -137,7 +137,7 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
         cli_hub.list_models(as_json)
         return
     from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
-    from stylesr.models import Generator, StyleSRNet
+    from stylesr.models import AdaINNet, Generator, StyleSRNet
 
     if figures:
         from stylesr.comparison import comparison
@@ -149,10 +149,12 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
         folder = bundled_folder() / name
         net = Generator.from_pretrained(name)
         kind = "photo" if isinstance(net, StyleSRNet) else "enlarger"
+        if net.paints:
+            kind = "any style" if isinstance(net, AdaINNet) else "style"
         rows.append(
             {
                 "name": name,
-                "kind": "style" if net.paints else kind,
+                "kind": kind,
                 "scales": list(net.scales),
                 "parameters": sum(p.numel() for p in net.parameters()),
                 "bytes": (folder / WEIGHTS_FILE).stat().st_size,
@@ -165,7 +167,7 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
     for row in rows:
         scales = " ".join(f"×{scale}" for scale in row["scales"])
         size = f"{row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB"
-        print(f"{row['name']:<20} {row['kind']:<8} {scales}  {size}  {row['description']}".rstrip())
+        print(f"{row['name']:<20} {row['kind']:<9} {scales}  {size}  {row['description']}".rstrip())
 
 
 def _evaluate(

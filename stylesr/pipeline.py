@@ -55,6 +55,7 @@ CACHED_BLENDS = 4
 CACHED_STYLES = 16
 STYLE_SIDE = 1024  # longest side at which a style image is read: strokes end about as large
 LEAST_STYLE = 64
+LEAST = 8  # of a long one, reduced
 
 
 @dataclass
@@ -492,18 +493,18 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
     def _read(self, image: Source | Picture, name: str) -> Statistics:
         """Statistics of a style image; the last few files are kept, for films and folders."""
         net = cast(AdaINNet, self._nets[name])
+        height, width = _size(image)
+        if min(height, width) < LEAST_STYLE:
+            raise InputError(
+                f"a style image needs sides of at least {LEAST_STYLE} pixels, got {width}×{height}"
+            )
         key: object = None
         if isinstance(image, str | Path):
             key = (name, net.device, net.dtype, str(image), Path(image).stat().st_mtime_ns)
         if key is None or key not in self._shown:
             picture = image if isinstance(image, Picture) else decode(image)
-            if min(picture.height, picture.width) < LEAST_STYLE:
-                raise InputError(
-                    f"a style image needs sides of at least {LEAST_STYLE} pixels, "
-                    f"got {picture.width}×{picture.height}"
-                )
-            reduce = max(1.0, max(picture.height, picture.width) / STYLE_SIDE)
-            size = (round(picture.height / reduce), round(picture.width / reduce))
+            reduce = max(1.0, max(height, width) / STYLE_SIDE)
+            size = (max(LEAST, round(height / reduce)), max(LEAST, round(width / reduce)))
             pixels = _fit(picture.pixels[None], size).to(net.device, net.dtype)
             read = net.read(pixels.contiguous(memory_format=torch.channels_last))
             if key is None:

@@ -90,7 +90,7 @@ class Recipe:
 
 
 FACTORS = {4: 2, 2: 1, 1: 1}  # shares of each batch
-LEAST_STYLE = 128  # pixels at the shorter side of what is read from a style picture
+LEAST_STYLE = 64  # pixels at the shorter side of what is read from a style picture
 TAUGHT = {"relu3_1": 1.0, "relu4_1": 1.0}  # the encoder's two depths, at a quarter and an eighth
 # the scene is read at half the size, where a stroke is small: it may then be any stroke
 CONTENT_LAYERS = {"relu3_1": 0.5, "relu4_1": 1.0}
@@ -122,7 +122,8 @@ class Apprentice(nn.Module):
             painted.append(
                 self.net.paint(features, style, scale, strength=strength, seeds=seeds[part])
             )
-        return torch.cat(painted), {k: torch.cat([t[k] for t in told]) for k in TAUGHT}, self.told(seen)
+        told_photos = {layer: torch.cat([each[layer] for each in told]) for layer in TAUGHT}
+        return torch.cat(painted), told_photos, self.told(seen)
 
     def told(self, features: Features) -> dict[str, Tensor]:
         """The encoder's features in the teacher's channels."""
@@ -141,11 +142,11 @@ def main(recipe: Recipe) -> None:
     torch.manual_seed(recipe.seed)
     with accelerator.local_main_process_first():  # one process fetches what is not there yet
         vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
-    model = (
-        AdaINNet.from_pretrained(recipe.init).train()
-        if recipe.init
-        else AdaINNet.from_photo(StyleSRNet.from_pretrained(recipe.base)).train()
-    )
+    if recipe.init:
+        model = AdaINNet.from_pretrained(recipe.init).train()
+    else:
+        base = StyleSRNet.from_pretrained(recipe.base)
+        model = AdaINNet.from_photo(base, training.base_name(recipe.base)).train()
     model.skips.requires_grad_(False)  # of the linear path only the gain is learnt
     widths = {layer: vgg.get_buffer(f"{layer}_map").shape[1] - 1 for layer in TAUGHT}
     apprentice = Apprentice(model, widths).to(device, memory_format=torch.channels_last)
@@ -280,8 +281,8 @@ def check(recipe: Recipe) -> None:
     )
     for name, unit in (("crop", 16), ("style_crop", 8)):
         if getattr(recipe, name) % unit:
-            option = name.replace("_", "-")
-            raise InputError(f"--{option} must be a multiple of {unit}, got {getattr(recipe, name)}")
+            option, value = name.replace("_", "-"), getattr(recipe, name)
+            raise InputError(f"--{option} must be a multiple of {unit}, got {value}")
     if (inside := recipe.crop - 2 * recipe.margin) < 64 or inside % 4:
         raise InputError(
             f"--crop {recipe.crop} less a --margin of {recipe.margin} on each side leaves "
