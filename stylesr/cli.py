@@ -201,7 +201,7 @@ def _evaluate(
             _draw_sheet(name, given.photos, Path(sheets))
         if write and words:
             _draw_trade(folder, evaluation.write(folder, report))
-            _write_card(folder, given.photos, words)
+            _write_card(folder, given, words)
 
 
 def _draw_sheet(name: str, photos: str | Path, folder: Path) -> None:
@@ -232,13 +232,20 @@ def _draw_trade(folder: Path, report: Any) -> None:
     (folder / cards.TRADE_FILE).write_bytes(plots.trade(rows, str(base), folder.name))
 
 
-def _write_card(folder: Path, photos: str | Path | None, words: Any) -> None:
-    from stylesr import cards, previews
+def _write_card(folder: Path, given: Any, words: Any) -> None:
+    from stylesr import cards, likeness, previews
     from stylesr.pipeline import StyleSRPipeline
 
-    if photos:
-        shown = previews.find_photos(photos, words[folder.name].preview)
-        preview = previews.draw(StyleSRPipeline.from_pretrained(folder), shown)
+    pipe = StyleSRPipeline.from_pretrained(folder)
+    if given.photos and (given.paintings or not pipe.painters):
+        shown = previews.find_photos(given.photos, words[folder.name].preview)
+        if pipe.painters:
+            works = likeness.load_unseen(Path(given.paintings), words, folder.name)
+            titles = [Path(name).stem for name in words[folder.name].unseen]
+            works_shown = dict(list(zip(titles, works, strict=True))[:3])
+            preview = previews.draw_any_style(pipe, shown, works_shown)
+        else:
+            preview = previews.draw(pipe, shown)
         (folder / previews.PREVIEW_FILE).write_bytes(previews.encode(preview))
     cards.write(folder, words)
 

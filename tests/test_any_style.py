@@ -1,6 +1,7 @@
 """Style images through the pipeline, the command line, folders and films."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,19 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
-from stylesr import cli, hub, passes
+from stylesr import cards, cli, evaluation, hub, jobs, likeness, passes, releases
 from stylesr.errors import ImageError, InputError, ModelError
-from stylesr.jobs import Job
-from stylesr.models import AdaINNet, Generator, StyleSRNet
+from stylesr.fidelity import hr_picture
+from stylesr.images import decode
+from stylesr.models import AdaINNet, CompactNet, Generator, MicroAST, StyleSRNet
 from stylesr.models.adain_net import Statistics, mixed
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.studio import Studio
-from tests import tiny
+from tests import tiny, tiny_features
 
 Scene = Callable[[int, int], Tensor]
 
@@ -285,12 +288,139 @@ def test_a_folder_is_made_anew_when_the_style_image_changes(
         lines = capsys.readouterr().out.splitlines()
         statuses.append({json.loads(line)["status"] for line in lines})
     assert statuses == [{"made"}, {"kept"}, {"made"}]
-    missing = Job({"any-style": 1.0}, {"style_image": [str(tmp_path / "none.png")]})
-    from stylesr import jobs
-
+    missing = jobs.Job({"any-style": 1.0}, {"style_image": [str(tmp_path / "none.png")]})
     items = jobs.find(photos, tmp_path / "other")
     with pytest.raises(ImageError, match="none.png"):
         list(jobs.run(items, tmp_path / "other", missing))
+
+
+# -- measuring, the card --------------------------------------------------------------------------
+
+RELEASES = """
+[held_out]
+name = "holiday photos"
+url = "https://example.org/photos"
+licence = "CC0-1.0"
+
+[data.mine]
+name = "my photos"
+url = "https://example.org/mine"
+licence = "CC BY 4.0"
+
+[models.any-style]
+description = "Paints like any picture."
+data = ["mine"]
+preview = ["one", "two"]
+unseen = ["waves.png", "sand.png"]
+"""
+
+
+class MeanColour:
+    """A judge whose figures can be computed by hand."""
+
+    name = "mean colour"
+
+    def look(self, picture: Tensor) -> Tensor:
+        assert picture.ndim == 3 and torch.allclose(picture * 255, (picture * 255).round())
+        return picture.mean((1, 2))
+
+    def style(self, seen: Tensor, work: Tensor) -> float:
+        return float((seen - work).abs().sum())
+
+    def content(self, seen: Tensor, photo: Tensor) -> float:
+        return 10 * float((seen - photo).abs().sum())
+
+
+def test_figures_are_means_over_works_and_photos(
+    pipe: StyleSRPipeline, works: list[Path], photos: Path
+) -> None:
+    pictures = [decode(work).pixels for work in works]
+    paths = [photos / "one.png", photos / "two.png"]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        peer = MicroAST(2).eval()
+    judges = [MeanColour()]
+    rows = likeness.any_style_rows(pipe, pictures, paths, judges, "holiday photos", peer)
+    assert [row["strength"] for row in rows] == [0.5, 1.0]
+    for row in rows:
+        sums = dict.fromkeys(("far", "left", "kept", "peer_far", "peer_kept"), 0.0)
+        for path in paths:
+            hr = hr_picture(path)
+            for work, pixels in zip(works, pictures, strict=True):
+                options = {"style_image": work, "scale": 1, "strength": row["strength"]}
+                with torch.inference_mode():
+                    results = paint(pipe, hr, **options), peer(hr.pixels[None], pixels[None])[0]
+                ours, theirs = (
+                    (x.clamp(0, 1) * 255).round().div(255).mean((1, 2)) for x in results
+                )
+                goal, photo = pixels.mean((1, 2)), hr.pixels.mean((1, 2))
+                sums["far"] += float((ours - goal).abs().sum()) / 4
+                sums["left"] += float((photo - goal).abs().sum()) / 4
+                sums["kept"] += 10 * float((ours - photo).abs().sum()) / 4
+                sums["peer_far"] += float((theirs - goal).abs().sum()) / 4
+                sums["peer_kept"] += 10 * float((theirs - photo).abs().sum()) / 4
+        assert row["style_distance"] == pytest.approx(sums["far"], abs=1e-3)
+        assert row["photo_style_distance"] == pytest.approx(sums["left"], abs=1e-3)
+        assert row["content_distance"] == pytest.approx(sums["kept"], abs=1e-2)
+        assert row["peer_style_distance"] == pytest.approx(sums["peer_far"], abs=1e-3)
+        assert row["peer_content_distance"] == pytest.approx(sums["peer_kept"], abs=1e-2)
+        assert row["style_ratio"] == pytest.approx(sums["far"] / sums["left"], abs=5e-3)
+        assert (row["pictures"], row["works"], row["peer"]) == (2, 2, "MicroAST")
+
+
+def test_measuring_writes_figures_a_preview_and_a_card(
+    models: Path, works: list[Path], photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "releases.toml").write_text(RELEASES)
+    save_file(tiny_features.weights(), str(tmp_path / "vgg.safetensors"))
+    template = Path(__file__).parents[1] / "hub_cards" / "template-any-style.md"
+    shutil.copy(template, models)
+    words = ["evaluate", "any-style", "--photos", photos, "--paintings", tmp_path, "--write"]
+    words += ["--vgg", tmp_path / "vgg.safetensors", "--releases", tmp_path / "releases.toml"]
+    assert cli.main([*map(str, words)]) == 0
+    report = evaluation.read(models / "any-style")
+    assert report is not None and report.weights_sha256 == painter().fingerprint()
+    assert [row["strength"] for row in report.rows("any style")] == [1.0, 0.5]
+    with Image.open(models / "any-style" / "preview.webp") as preview:
+        assert preview.width == 3 * 298 + 2 * 4
+    card = (models / "any-style" / "README.md").read_text(encoding="utf-8")
+    assert "pipe(\"photo.jpg\", style_image=\"painting.jpg\"" in card
+    assert "2 photos of the holiday photos, 2 works." in card
+    assert "\n\n\n" not in card.partition("# any-style")[2]
+
+
+def test_words_for_what_takes_any_style(
+    models: Path, photos: Path, works: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "releases.toml"
+    path.write_text(RELEASES.replace('unseen = ["waves.png", "sand.png"]', ""))
+    save_file(tiny_features.weights(), str(tmp_path / "vgg.safetensors"))
+    given = evaluation.Inputs(photos=photos, paintings=tmp_path, vgg=tmp_path / "vgg.safetensors")
+    with pytest.raises(InputError, match=r"\[models.any-style\] needs unseen works"):
+        evaluation.measure("any-style", given, releases.load(path))
+    net = painter()
+    report = evaluation.Report(net.fingerprint(), 1, {}, [])
+    evaluation.write(models / "any-style", report)
+    with pytest.raises(InputError, match="takes any style, so it has no work, but unseen ones"):
+        cards.render(models / "any-style", releases.load(path))
+
+
+def test_a_peer_of_another_kind_is_refused(
+    models: Path, photos: Path, works: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "releases.toml"
+    path.write_text(RELEASES)
+    save_file(tiny_features.weights(), str(tmp_path / "vgg.safetensors"))
+    small = CompactNet(channels=4, convolutions=1)
+    torch.save({"params": small.state_dict()}, tmp_path / "small.pth")
+    given = evaluation.Inputs(
+        photos=photos,
+        paintings=tmp_path,
+        vgg=tmp_path / "vgg.safetensors",
+        peer=tmp_path / "small.pth",
+    )
+    with pytest.raises(InputError, match="is a CompactNet; the peer is a MicroAST"):
+        evaluation.measure("any-style", given, releases.load(path))
 
 
 def test_the_list_of_models_says_what_a_painter_is(models: Path, capsys: Any) -> None:
