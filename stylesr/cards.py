@@ -94,7 +94,8 @@ def render(folder: str | Path, releases: Releases, template: str | Path | None =
         template = template or template_path("template-any-style.md")
         if release.work or not release.unseen:
             raise InputError(
-                f"{releases.path}: {folder.name} takes any style, so it has no work, but unseen ones"
+                f"{releases.path}: {folder.name} takes any style, so it has no work, "
+                "but unseen ones"
             )
     elif net.paints != (release.work is not None):
         kind = "a style, so it has a" if net.paints else "a photo model, so it has no"

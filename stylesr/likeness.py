@@ -58,8 +58,9 @@ PROTOCOL = {
         "the photos; the ratio is that of the averages."
     ),
     ANY_STYLE: (
-        "Held-out photos painted at their own size (×1, brush 1, seed 0) like each of several works "
-        f"that took no part in the training, at a longest side of at most {WORK_SIZE}; results "
+        "Held-out photos painted at their own size (×1, brush 1, seed 0) like each of several "
+        "works that took no part in the training, at a longest side of at most "
+        f"{WORK_SIZE}; results "
         "rounded to 8 bits. Distances as for a style with one work, averaged over all pairs of a "
         "work and a photo. The peer paints the same photos like the same pictures of the works."
     ),
@@ -250,8 +251,8 @@ def any_style_rows(
 
 
 def _paint(pipe: StyleSRPipeline, photo: Picture, style: Statistics, strength: float) -> Tensor:
-    options = {"scale": 1, "strength": strength, "brush": 1, "style_image": style}
-    return _eight_bits(drain(pipe.stream(photo, **options)).pixels)
+    work = pipe.stream(photo, scale=1, strength=strength, brush=1, style_image=style)
+    return _eight_bits(drain(work).pixels)
 
 
 def _eight_bits(pixels: Tensor) -> Tensor:

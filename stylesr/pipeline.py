@@ -286,9 +286,9 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 needs less memory and more time. None takes 1120, and one tile up to 1536².
             output_type: "pil"; "np" for arrays (H, W, C); "pt" for tensors (C, H, W). The latter
                 are float32 in [0, 1]; C is 3, or 4 with alpha.
-            style_image: a picture to paint like, for a network that takes any (`painters`), or a list
-                of them, or what `read_style` gave; `style` is then that network's name, or None
-                for the first one.
+            style_image: a picture to paint like, for a network that takes any (`painters`), or a
+                list of them, or what `read_style` gave; `style` is then that network's name, or
+                None for the first one.
             style_weights: how much of each style image; None for all alike.
 
         Returns:
@@ -458,7 +458,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             raise InputError(
                 f"with a style_image, style is one of {', '.join(self.painters)}, got {style!r}"
             )
-        return cast(str, name)
+        return name
 
     @torch.inference_mode()
     def read_style(

@@ -43,7 +43,7 @@ def works(material: Path) -> Path:  # noqa: F811
 
 def options(material: Path, out: Path) -> list[str]:  # noqa: F811
     words = f"--photos {material}/photos --preview-photos {material}/photos --previews 1"
-    words += f" --styles {material}/works --held-out {material}/painting.png --style-size 128"
+    words += f" --styles {material}/works --held-out {material}/painting.png --works-size 128"
     words += f" --base {material}/deeper-photo --perceptual {material}/vgg.safetensors"
     words += " --crop 80 --margin 8 --style-crop 64 --line 0.5 --warmup 1 --steps 4"
     words += " --log-every 1 --save-every 2 --preview-every 2"
@@ -156,7 +156,7 @@ def test_new_colours_keep_the_drawing() -> None:
     seen = set()
     for seed in range(40):
         other = any_style.recolored(style, random.Random(seed))
-        assert other.shape == style.shape and 0 <= other.min() and other.max() <= 1
+        assert other.shape == style.shape and other.min() >= 0 and other.max() <= 1
         flat = other[0, :, :, 2:].flatten(1)
         assert torch.allclose(flat, flat[:, :1].expand_as(flat), atol=1e-6)
         seen.add(tuple(flat[:, 0].tolist()))

@@ -58,7 +58,7 @@ class Recipe:
     init: str = ""  # an AdaINNet to go on from instead
     held_out: str = ""  # works to judge by, that are not among --styles
     perceptual: str = ""  # the perceptual network; fetched once when left out
-    style_size: int = 1024  # longest side of a style picture; strokes keep that scale
+    works_size: int = 1024  # longest side of a style picture; strokes keep that scale
     steps: int = 5000
     batch: int = 4
     crop: int = 144  # of the output; its margin is not judged
@@ -163,7 +163,7 @@ def main(recipe: Recipe) -> None:
     # -- photos and styles -----------------------------------------------------------------------
     items = recipe.batch * accelerator.num_processes
     photos = gather(recipe.photos, recipe.halved, at_least=recipe.crop)
-    works = load_styles(recipe.styles, recipe.style_size, recipe.style_crop)
+    works = load_styles(recipe.styles, recipe.works_size, recipe.style_crop)
     crops = RandomCrops(photos, recipe.crop, recipe.steps * items, recipe.seed)
     patches = RandomCrops(works, recipe.style_crop, len(crops), recipe.seed + 1, reduce=0.8)
     rest = Subset(StackDataset(crops, patches), range(done * items, len(crops)))

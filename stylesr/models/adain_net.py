@@ -240,7 +240,7 @@ class AdaINNet(Generator):
         coarse = F.relu(self.coarse_decoder(coarse))
         x = fine + self.widen(F.interpolate(coarse, scale_factor=2, mode="bilinear"))
         x = x + noise_gain * self.noise(noise.to(x))  # (N, C, h, w)
-        for k, block in enumerate(self.trunk[ENCODER_BLOCKS:]):
+        for k, block in enumerate(cast("list[ResidualBlock]", list(self.trunk)[ENCODER_BLOCKS:])):
             inner = (1 + weights[:, 2 * k]) * block.conv1(x) + weights[:, 2 * k + 1]
             x = x + block.conv2(F.relu(inner))
         x = x + patches
@@ -264,9 +264,9 @@ class Modulator(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, fused: Statistics) -> tuple[Tensor, Tensor, Tensor]:
-        """To what is added to the gain of the photo's pixels (N, 1, 1, 1), the noise's gains (N, C, 1, 1), and weights.
+        """What to add to the gain of the photo's pixels, gains of the noise, and weights.
 
-        The weights are (N, 2·blocks, C, 1, 1).
+        Of shapes (N, 1, 1, 1), (N, C, 1, 1) and (N, 2·blocks, C, 1, 1).
         """
         numbers = torch.cat([x.flatten(1) for x in (*fused.means, *fused.deviations)], 1)
         read = self.last(F.relu(self.first(numbers.to(self.first.weight))))
