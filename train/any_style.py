@@ -76,8 +76,8 @@ class Recipe:
     tv: float = 0.2
     lattice: float = 4.0  # against grids, dots and beads
     line: float = 0.25  # share of the steps trained at a strength between 0 and 1
-    pixel: float = 6.0  # weight of the photo itself at strength 0
-    ema: float = 0.995
+    faithful: float = 6.0  # weight of the photo itself at strength 0
+    ema: float = 0.99
     seed: int = 0
     mixed_precision: Literal["no", "bf16"] = "no"  # "bf16" where the processor has it
     workers: int = 0  # processes that cut crops beside the training, for a GPU
@@ -229,7 +229,7 @@ def main(recipe: Recipe) -> None:
             "edge": recipe.edge * edge_loss(painted, target),
             "tv": recipe.tv * total_variation(painted),
             "lattice": recipe.lattice * (lattice_loss(painted) + phase_loss(painted)),
-            "pixel": recipe.pixel * (1 - strength) * (painted - target).abs().mean(),
+            "faithful": recipe.faithful * (1 - strength) * (painted - target).abs().mean(),
         }
         loss = torch.stack(list(losses.values())).sum()
         accelerator.backward(loss)
