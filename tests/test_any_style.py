@@ -20,6 +20,7 @@ from stylesr.models import AdaINNet, CompactNet, Generator, MicroAST, StyleSRNet
 from stylesr.models.adain_net import Statistics, mixed
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
+from stylesr.publishing import failings
 from stylesr.studio import Studio
 from tests import tiny, tiny_features
 
@@ -433,3 +434,12 @@ def test_a_generator_of_the_package_loads_it_by_its_class(models: Path) -> None:
     assert isinstance(Generator.from_pretrained("any-style"), AdaINNet)
     with pytest.raises(ModelError, match="not a StyleSRNet"):
         StyleSRNet.from_pretrained("any-style")
+
+
+def test_it_can_be_published(models: Path, works: list[Path], photos: Path, tmp_path: Path) -> None:
+    test_measuring_writes_figures_a_preview_and_a_card(models, works, photos, tmp_path)
+    assert list(failings(models / "any-style", "you/any-style", Generator.from_pretrained)) == []
+    edited = json.loads((models / "any-style" / "config.json").read_text())
+    (models / "any-style" / "config.json").write_text(json.dumps({**edited, "base": "nowhere"}))
+    said = list(failings(models / "any-style", "you/any-style", Generator.from_pretrained))
+    assert len(said) == 1 and "'nowhere' is neither released nor on the Hub" in said[0]

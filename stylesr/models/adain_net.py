@@ -74,6 +74,7 @@ class AdaINNet(Generator):
 
     scales: tuple[int, ...] = (1, 2, 4)
     min_size: ClassVar[int] = 4
+    needs_style: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class AdaINNet(Generator):
         self.modulator = Modulator(2 * sum(depths), channels, blocks - ENCODER_BLOCKS)
         self.coarse_decoder = nn.Sequential(*(ResidualBlock(coarse_channels) for _ in range(2)))
         self.widen = nn.Conv2d(coarse_channels, channels, 3, padding=1)
-        nn.init.normal_(self.noise.weight, std=0.1)
+        nn.init.normal_(self.noise.weight)  # heard as far as the gains learn to let it
         nn.init.zeros_(self.widen.weight)
         nn.init.zeros_(cast(Tensor, self.widen.bias))
 
