@@ -87,7 +87,9 @@ def test_a_run_records_losses_figures_and_previews(trained: Path) -> None:
     for row in losses:
         assert all(np.isfinite(list(row.values())))
         assert min(row[name] for name in ("distil", "content", "style", "tone", "edge")) > 0
-    assert any(row["faithful"] > 0 for row in losses) and any(row["faithful"] == 0 for row in losses)
+    assert any(row["faithful"] > 0 for row in losses) and any(
+        row["faithful"] == 0 for row in losses
+    )
     figures = table(trained / "figures.csv")
     assert [row["step"] for row in figures] == [2, 4]
     assert all(row["content"] > 0 and row["style"] > 0 for row in figures)

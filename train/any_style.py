@@ -116,7 +116,8 @@ class Apprentice(nn.Module):
         read, painted, told, done = statistics(seen), [], [], 0
         for scale, x in inputs:
             part = slice(done, done := done + len(x))
-            style = Statistics(*(tuple(value[part] for value in each) for each in read))
+            means, deviations = (tuple(value[part] for value in each) for each in read[:2])
+            style = Statistics(means, deviations, read.covariance[part])
             features = self.net.encode(x, scale)
             told.append(self.told(features))
             painted.append(

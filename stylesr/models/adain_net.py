@@ -6,11 +6,11 @@ style's means and deviations (adaptive instance normalisation), and a decoder.
 Where it departs from the paper: it is a StyleSRNet that was cut after a few blocks, so that what
 lies before is the encoder and what follows the decoder. Its features are a quarter of the output's
 size whatever the factor, seeded noise breaks the tie in flat regions, and as `photo` has taught it
-to enlarge, it begins where strength 0 is `photo`. Features are fused at several depths, from the
-photo's own colours to an eighth of the size, and the decoder's blocks are weighed by numbers read
-from the fused statistics, as in MicroAST (Wang et al., AAAI 2023,
-https://arxiv.org/abs/2211.15313). The statistics can be taken beforehand, from a smaller copy of
-the picture: then nothing else reads the whole of it and tiles agree.
+to enlarge, it begins where strength 0 is `photo`. Features are fused at several depths, down to an
+eighth of the size, and so are the photo's own colours, by how they vary together. The decoder's
+blocks are weighed by numbers read from the fused statistics, as in MicroAST (Wang et al., AAAI
+2023, https://arxiv.org/abs/2211.15313). The statistics can be taken beforehand, from a smaller copy
+of the picture: then nothing else reads the whole of it and tiles agree.
 """
 
 from collections.abc import Sequence
@@ -48,13 +48,16 @@ class Features(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """Means and deviations of `Features`, (N, C, 1, 1) each, for each depth.
+    """What is kept of pictures; N is 1, or their number.
 
-    N is 1, or the number of pictures.
+    Attributes:
+        means, deviations: of `Features`, (N, C, 1, 1) each, for each depth.
+        covariance: of the colours, (N, 3, 3).
     """
 
     means: tuple[Tensor, ...]
     deviations: tuple[Tensor, ...]
+    covariance: Tensor
 
 
 class AdaINNet(Generator):
@@ -227,12 +230,7 @@ class AdaINNet(Generator):
         """What `forward` does with the features of a photo."""
         own = content or statistics(features)
         fused = mixed([own, style], [1 - strength, strength])
-        colors, patches, fine, coarse = (
-            (x - mean.to(x)) * (new_deviation / deviation).to(x) + new_mean.to(x)
-            for x, mean, deviation, new_mean, new_deviation in zip(
-                features, own.means, own.deviations, fused.means, fused.deviations, strict=True
-            )
-        )
+        colors, patches, fine, coarse = fuse(features, own, fused)
         gain, noise_gain, weights = self.modulator(fused)
 
         height, width = fine.shape[-2:]
@@ -277,23 +275,57 @@ class Modulator(nn.Module):
 
 
 def statistics(features: Features) -> Statistics:
-    """Mean and deviation of each map of the three depths, float32."""
+    """Mean and deviation of each map at each depth, and how colours vary together; float32."""
     pairs = [torch.var_mean(x.float(), (2, 3), correction=0, keepdim=True) for x in features]
     variances, means = zip(*pairs, strict=True)
-    return Statistics(means, tuple((variance + FLOOR).sqrt() for variance in variances))
+    deviations = tuple((variance + FLOOR).sqrt() for variance in variances)
+    colors = (features.colors.float() - means[0]).flatten(2).double()  # (N, 3, H·W)
+    covariance = colors @ colors.mT / colors.shape[-1] + FLOOR * torch.eye(3).to(colors)
+    return Statistics(means, deviations, covariance.float())
+
+
+def fuse(features: Features, own: Statistics, new: Statistics) -> Features:
+    """Features whose means, and deviations or covariance, were `own` and are to be `new`."""
+    maps = [
+        (x - mean.to(x)) * (new_deviation / deviation).to(x) + new_mean.to(x)
+        for x, mean, deviation, new_mean, new_deviation in zip(
+            features, own.means, own.deviations, new.means, new.deviations, strict=True
+        )
+    ][1:]
+    turn = color_map(own.covariance, new.covariance).to(features.colors)[..., None, None]
+    red, green, blue = (features.colors - own.means[0].to(turn)).unsqueeze(1).unbind(2)
+    colors = turn[:, :, 0] * red + turn[:, :, 1] * green + turn[:, :, 2] * blue
+    return Features(colors + new.means[0].to(turn), *maps)
+
+
+@torch.no_grad()
+def color_map(covariance: Tensor, target: Tensor) -> Tensor:
+    """The least change of colours after which they vary as the target's do.
+
+    The linear Monge-Kantorovitch map (Pitié and Kokaram, 2007,
+    https://doi.org/10.1049/cp:20070055): (N, 3, 3) symmetric matrices to one of the same shape.
+    Deviations of each channel alone would leave the leaves green in a painting without green.
+    """
+    # in double: autocast leaves it alone
+    root = _power(covariance.double(), 0.5)
+    inverse = _power(covariance.double(), -0.5)
+    return (inverse @ _power(root @ target.double() @ root, 0.5) @ inverse).to(covariance)
+
+
+def _power(matrix: Tensor, exponent: float) -> Tensor:
+    """Of a symmetric matrix; what is not positive counts as next to nothing."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp_min(1e-9)[..., None, :].pow(exponent)) @ vectors.mT
 
 
 def mixed(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
     """Several styles as one: the weighted sum of their statistics; weights should sum to 1."""
-    means, deviations = (
-        tuple(
-            torch.stack(
-                torch.broadcast_tensors(
-                    *(w * value for w, value in zip(weights, values, strict=True))
-                )
-            ).sum(0)
-            for values in zip(*each, strict=True)
-        )
-        for each in zip(*styles, strict=True)
-    )
-    return Statistics(means, tuple(value.clamp_min(0) for value in deviations))
+
+    def weighed(values: Sequence[Tensor]) -> Tensor:
+        first, *rest = (weight * value for weight, value in zip(weights, values, strict=True))
+        return sum(rest, start=first)
+
+    means = map(weighed, zip(*(style.means for style in styles), strict=True))
+    deviations = map(weighed, zip(*(style.deviations for style in styles), strict=True))
+    covariance = weighed([style.covariance for style in styles])
+    return Statistics(tuple(means), tuple(x.clamp_min(0) for x in deviations), covariance)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from stylesr.errors import InputError
 from stylesr.models import AdaINNet, Generator, StyleSRNet
-from stylesr.models.adain_net import Statistics, mixed
+from stylesr.models.adain_net import Statistics, color_map, mixed
 from tests import tiny
 from tests.models.contract import GeneratorContract, picture, randomised
 
@@ -101,8 +101,24 @@ def test_what_is_fused_has_the_style_s_means_and_deviations(model: AdaINNet) -> 
     torch.nn.init.ones_(model.skip_gain)
     painted = model(PHOTO, STYLE[..., :24, :16])
     torch.testing.assert_close(painted.mean((2, 3)), STYLE[..., :24, :16].mean((2, 3)))
-    deviation = STYLE[..., :24, :16].std((2, 3), correction=0)
-    torch.testing.assert_close(painted.std((2, 3), correction=0), deviation, atol=2e-3, rtol=0)
+    expected = torch.cov(STYLE[0, :, :24, :16].flatten(1), correction=0)
+    found = torch.cov(painted[0].flatten(1), correction=0)
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+
+
+def test_colours_are_turned_no_more_than_they_must() -> None:
+    """By hand where both vary along the same axes: there the map scales each by itself."""
+    one = torch.diag(torch.tensor([0.04, 0.01, 0.09]))[None]
+    two = torch.diag(torch.tensor([0.01, 0.04, 0.09]))[None]
+    expected = torch.diag(torch.tensor([0.5, 2.0, 1.0]))[None]
+    torch.testing.assert_close(color_map(one, two), expected)
+    values = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(2))
+    source, target = (x @ x.mT + 0.1 * torch.eye(3) for x in values)
+    turn = color_map(source[None], target[None])[0]
+    torch.testing.assert_close(turn @ source @ turn.T, target, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(turn, turn.T)
+    assert torch.linalg.eigvalsh(turn).min() > 0
+    torch.testing.assert_close(color_map(source[None], source[None])[0], torch.eye(3))
 
 
 def test_a_style_read_once_does_for_many_photos(model: AdaINNet) -> None:
@@ -126,10 +142,12 @@ def test_without_statistics_the_whole_photo_is_read(model: AdaINNet) -> None:
 
 
 def test_a_mix_is_the_weighted_sum_of_statistics() -> None:
-    one = Statistics((torch.tensor([[0.0]]), torch.tensor([[2.0]])), (torch.ones(1, 1),) * 2)
-    two = Statistics((torch.tensor([[4.0]]), torch.tensor([[6.0]])), (torch.zeros(1, 1),) * 2)
-    means, deviations = mixed([one, two], [0.25, 0.75])
+    eye, nothing = torch.eye(3)[None], torch.zeros(1, 1)
+    one = Statistics((torch.tensor([[0.0]]), torch.tensor([[2.0]])), (torch.ones(1, 1),) * 2, eye)
+    two = Statistics((torch.tensor([[4.0]]), torch.tensor([[6.0]])), (nothing, nothing), 5 * eye)
+    means, deviations, covariance = mixed([one, two], [0.25, 0.75])
     assert [float(x) for x in (*means, *deviations)] == [3.0, 5.0, 0.25, 0.25]
+    assert torch.equal(covariance, 4 * eye)
     beyond = mixed([one, two], [-0.5, 1.5])
     assert [float(x) for x in (*beyond.means, *beyond.deviations)] == [6.0, 8.0, 0.0, 0.0]
 
