@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from stylesr.errors import InputError
+
 __all__ = ["sha256", "sha256_each"]
 
 
@@ -13,6 +15,12 @@ def sha256(path: Path) -> str:
 
 
 def sha256_each(given: object) -> list[str]:
-    """The SHA-256 of each file among what is given, a path or a list of them or nothing."""
+    """The SHA-256 of each file, of one path or a list of them.
+
+    Raises:
+        InputError: something else is among them.
+    """
     each = given if isinstance(given, list | tuple) else [given]
-    return [sha256(Path(path)) for path in each if isinstance(path, str | Path)]
+    if wrong := [type(item).__name__ for item in each if not isinstance(item, str | Path)]:
+        raise InputError(f"for a folder or a film style images are files, got a {wrong[0]}")
+    return [sha256(Path(path)) for path in each]

@@ -226,8 +226,10 @@ class _Worker:
     def fingerprint(self) -> str:
         """SHA-256 of all that determines a result, but the picture."""
         models = [self.pipe.fingerprints, self.style]
-        parts = {**asdict(self.job), "models": models, "version": __version__}
-        parts["style_image"] = sha256_each(self.job.options.get("style_image"))
+        options = dict(self.job.options)
+        if "style_image" in options:
+            options["style_image"] = sha256_each(options["style_image"])
+        parts = {**asdict(self.job), "options": options, "models": models, "version": __version__}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def make(self, item: Item) -> Outcome:

@@ -196,8 +196,9 @@ def _enhance(
     options: Mapping[str, Any],
 ) -> Iterator[VideoProgress]:
     parts = target.with_name(target.name + ".parts")
-    job = {"source": sha256(source), "models": pipe.fingerprints, "options": dict(options)}
-    job["style_image"] = sha256_each(options.get("style_image"))
+    shown = options.get("style_image")
+    own = {**options, "style_image": sha256_each(shown)} if shown is not None else dict(options)
+    job = {"source": sha256(source), "models": pipe.fingerprints, "options": own}
     job |= {"encoder": encoder.settings, "version": __version__}
     segments = _resume(parts, job)
     done = sum(count for _, count in segments)

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stylesr import cards, cli, evaluation, hub, jobs, likeness, passes, releases
+from stylesr import cards, cli, evaluation, hub, jobs, likeness, passes, pipeline, releases
 from stylesr.errors import ImageError, InputError, ModelError
 from stylesr.fidelity import hr_picture
 from stylesr.images import decode
@@ -291,6 +291,27 @@ def test_a_folder_is_made_anew_when_the_style_image_changes(
     items = jobs.find(photos, tmp_path / "other")
     with pytest.raises(ImageError, match=r"none\.png"):
         list(jobs.run(items, tmp_path / "other", missing))
+
+
+def test_a_film_is_painted_like_a_picture(
+    models: Path, works: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stylesr import video
+    from tests.test_video import clip
+
+    pipe = StyleSRPipeline.from_pretrained("any-style")
+    source, target = clip(tmp_path / "a.mp4", sound=False), tmp_path / "b.mkv"
+    read: list[int] = []
+    decoded = pipeline.decode
+    monkeypatch.setattr(
+        pipeline, "decode", lambda image, **more: read.append(1) or decoded(image, **more)
+    )
+    done = list(video.enhance(pipe, source, target, codec="ffv1", scale=1, style_image=works))
+    assert done[-1].done == 20 and len(read) == 2, "each style image is read once"
+    with Image.open(works[0]) as image, pytest.raises(InputError, match="files, got a PngImage"):
+        list(video.enhance(pipe, source, target, scale=1, style_image=image))
+    with pytest.raises(ImageError, match=r"none\.png"):
+        video.enhance(pipe, source, target, scale=1, style_image=tmp_path / "none.png")
 
 
 # -- measuring, the card --------------------------------------------------------------------------
