@@ -12,9 +12,19 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined, TemplateError
 
 from stylesr.errors import InputError, ModelError
-from stylesr.evaluation import BLIND, CLEAN, INTERPOLATION, SPEED, STYLE, Report, Row, read
+from stylesr.evaluation import (
+    ANY_STYLE,
+    BLIND,
+    CLEAN,
+    INTERPOLATION,
+    SPEED,
+    STYLE,
+    Report,
+    Row,
+    read,
+)
 from stylesr.hub import bundled_folder
-from stylesr.models import Generator, StyleSRNet
+from stylesr.models import AdaINNet, Generator, StyleSRNet
 from stylesr.previews import PREVIEW_FILE
 from stylesr.releases import Releases
 
@@ -50,6 +60,7 @@ TASKS = {  # the model index's name of a task, and what is added to its dataset'
     BLIND: ("super-resolution", "degraded"),
     INTERPOLATION: ("super-resolution", "strengths"),
     STYLE: ("style transfer", ""),
+    ANY_STYLE: ("style transfer", "unseen works"),
 }
 
 
@@ -61,9 +72,9 @@ class Table:
     body: Sequence[Sequence[str]]
 
 
-def template_path() -> Path:
-    """Where the template is, in a clone and in the installed package."""
-    return bundled_folder() / "template.md"
+def template_path(name: str = "template.md") -> Path:
+    """Where a template is, in a clone and in the installed package."""
+    return bundled_folder() / name
 
 
 def render(folder: str | Path, releases: Releases, template: str | Path | None = None) -> str:
@@ -79,8 +90,15 @@ def render(folder: str | Path, releases: Releases, template: str | Path | None =
         raise ModelError(f"{folder.name} was never measured; run stylesr evaluate … --write")
     release = releases[folder.name]
     net = Generator.from_pretrained(folder)
-    base = net.base if isinstance(net, StyleSRNet) else None
-    if net.paints != (release.work is not None):
+    base = net.base if isinstance(net, StyleSRNet | AdaINNet) else None
+    if isinstance(net, AdaINNet):
+        template = template or template_path("template-any-style.md")
+        if release.work or not release.unseen:
+            raise InputError(
+                f"{releases.path}: {folder.name} takes any style, so it has no work, "
+                "but unseen ones"
+            )
+    elif net.paints != (release.work is not None):
         kind = "a style, so it has a" if net.paints else "a photo model, so it has no"
         raise InputError(f"{releases.path}: {folder.name} is {kind} work")
     fidelity = report.rows(CLEAN, BLIND)
@@ -106,7 +124,7 @@ def render(folder: str | Path, releases: Releases, template: str | Path | None =
                 report.protocol[task] for task in dict.fromkeys(r["task"] for r in fidelity)
             ],
             trade=trade,
-            style=report.rows(STYLE),
+            style=report.rows(STYLE, ANY_STYLE),
             speed=report.rows(SPEED),
             has_preview=(folder / PREVIEW_FILE).is_file(),
             has_trade=(folder / TRADE_FILE).is_file(),

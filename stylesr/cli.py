@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 # -- commands -----------------------------------------------------------------------------------
 
 
-def _enhance(picture: str, output: str, style: str = "photo", **options: Any) -> None:
+def _enhance(picture: str, output: str, style: str = "", **options: Any) -> None:
+    style = style or ("any-style" if "style_image" in options else "photo")
     many = {key: options.pop(key) for key in FOLDER_OPTIONS if key in options}
     if Path(picture).is_dir() or (glob.has_magic(picture) and not Path(picture).exists()):
         _enhance_folder(picture, output, style, options, **many)
@@ -115,7 +116,8 @@ def _enhance_folder(
         raise StyleSRError(f"{len(failed)} of {sum(counts.values())} pictures failed")
 
 
-def _video(source: str, output: str, style: str = "photo", **options: Any) -> None:
+def _video(source: str, output: str, style: str = "", **options: Any) -> None:
+    style = style or ("any-style" if "style_image" in options else "photo")
     from tqdm import tqdm
 
     from stylesr import video
@@ -135,7 +137,7 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
         cli_hub.list_models(as_json)
         return
     from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names
-    from stylesr.models import Generator, StyleSRNet
+    from stylesr.models import AdaINNet, Generator, StyleSRNet
 
     if figures:
         from stylesr.comparison import comparison
@@ -147,10 +149,12 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
         folder = bundled_folder() / name
         net = Generator.from_pretrained(name)
         kind = "photo" if isinstance(net, StyleSRNet) else "enlarger"
+        if net.paints:
+            kind = "any style" if isinstance(net, AdaINNet) else "style"
         rows.append(
             {
                 "name": name,
-                "kind": "style" if net.paints else kind,
+                "kind": kind,
                 "scales": list(net.scales),
                 "parameters": sum(p.numel() for p in net.parameters()),
                 "bytes": (folder / WEIGHTS_FILE).stat().st_size,
@@ -163,7 +167,7 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
     for row in rows:
         scales = " ".join(f"×{scale}" for scale in row["scales"])
         size = f"{row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB"
-        print(f"{row['name']:<20} {row['kind']:<8} {scales}  {size}  {row['description']}".rstrip())
+        print(f"{row['name']:<20} {row['kind']:<9} {scales}  {size}  {row['description']}".rstrip())
 
 
 def _evaluate(
@@ -197,7 +201,7 @@ def _evaluate(
             _draw_sheet(name, given.photos, Path(sheets))
         if write and words:
             _draw_trade(folder, evaluation.write(folder, report))
-            _write_card(folder, given.photos, words)
+            _write_card(folder, given, words)
 
 
 def _draw_sheet(name: str, photos: str | Path, folder: Path) -> None:
@@ -228,13 +232,20 @@ def _draw_trade(folder: Path, report: Any) -> None:
     (folder / cards.TRADE_FILE).write_bytes(plots.trade(rows, str(base), folder.name))
 
 
-def _write_card(folder: Path, photos: str | Path | None, words: Any) -> None:
-    from stylesr import cards, previews
+def _write_card(folder: Path, given: Any, words: Any) -> None:
+    from stylesr import cards, likeness, previews
     from stylesr.pipeline import StyleSRPipeline
 
-    if photos:
-        shown = previews.find_photos(photos, words[folder.name].preview)
-        preview = previews.draw(StyleSRPipeline.from_pretrained(folder), shown)
+    pipe = StyleSRPipeline.from_pretrained(folder)
+    if given.photos and (given.paintings or not pipe.painters):
+        shown = previews.find_photos(given.photos, words[folder.name].preview)
+        if pipe.painters:
+            works = likeness.load_unseen(Path(given.paintings), words, folder.name)
+            titles = [Path(name).stem for name in words[folder.name].unseen]
+            works_shown = dict(list(zip(titles, works, strict=True))[:3])
+            preview = previews.draw_any_style(pipe, shown, works_shown)
+        else:
+            preview = previews.draw(pipe, shown)
         (folder / previews.PREVIEW_FILE).write_bytes(previews.encode(preview))
     cards.write(folder, words)
 
@@ -368,6 +379,20 @@ def _add_painting(parser: argparse.ArgumentParser) -> None:
         "--style",
         help="a released model, a local folder, a Hub id, or a mix of them such as "
         "starry-night:0.6,great-wave:0.4 (default: photo, plain enlargement)",
+    )
+    parser.add_argument(
+        "--style-image",
+        nargs="+",
+        metavar="FILE",
+        help="paint like this picture, or like several mixed, by a model that takes any "
+        "(default of --style then: any-style)",
+    )
+    parser.add_argument(
+        "--style-weights",
+        nargs="+",
+        type=float,
+        metavar="N",
+        help="how much of each --style-image (default: all alike)",
     )
     parser.add_argument(
         "--scale", type=float, help="how many times larger, up to 8; fractions too (default: 4)"

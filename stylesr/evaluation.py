@@ -29,14 +29,15 @@ from stylesr.fidelity import (
     super_resolution_row,
 )
 from stylesr.hub import locate
-from stylesr.likeness import FEATURES, STYLE, Judge, SqueezeJudge, VggJudge, style_rows
+from stylesr.likeness import ANY_STYLE, FEATURES, STYLE, Judge, SqueezeJudge, VggJudge, style_rows
 from stylesr.metrics import LPIPS
-from stylesr.models import Generator
+from stylesr.models import AdaINNet, Generator, MicroAST
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.releases import Releases
 from stylesr.speed import PEER, time_ratio
 
 __all__ = [
+    "ANY_STYLE",
     "BLIND",
     "CLEAN",
     "INTERPOLATION",
@@ -91,7 +92,8 @@ class Inputs:
         paintings: folder with the works that `releases.toml` names.
         vgg, squeezenet, lpips: safetensors files of the distilled VGG-19, of SqueezeNet 1.1's
             features and of the LPIPS heads.
-        peer: a community checkpoint (.pth) of a super-resolution network to compare with.
+        peer: a community checkpoint (.pth) of a super-resolution network to compare with; of
+            MicroAST for what takes any style.
         speed: whether to time the pipeline against its peer.
     """
 
@@ -109,8 +111,8 @@ class Inputs:
             raise InputError("LPIPS needs SqueezeNet's features too: give squeezenet with lpips")
         if self.paintings and not (self.photos and (self.vgg or self.squeezenet)):
             raise InputError("style distances need paintings, photos, and vgg or squeezenet")
-        if self.peer and not self.benchmarks:
-            raise InputError("a peer needs benchmarks to be compared on")
+        if self.peer and not (self.benchmarks or self.paintings):
+            raise InputError("a peer needs benchmarks or paintings to be compared on")
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Report:
     results: Sequence[Row]
 
     def rows(self, *tasks: str) -> list[Row]:
-        """Results of some tasks: CLEAN, BLIND, INTERPOLATION, STYLE or SPEED."""
+        """Results of some tasks: CLEAN, BLIND, INTERPOLATION, STYLE, ANY_STYLE or SPEED."""
         return [row for row in self.results if row["task"] in tasks]
 
 
@@ -156,10 +158,14 @@ def measure(name: str, inputs: Inputs, releases: Releases | None = None) -> Repo
     if net.paints and inputs.paintings and inputs.photos:
         if releases is None:
             raise InputError("style distances need releases, which name the painting")
-        work = likeness.load_work(Path(inputs.paintings), releases, locate(name).resolve().name)
-        photos = find_pictures(inputs.photos)
-        rows += style_rows(pipe, work, photos, _judges(inputs), releases.held_out.name)
-    if inputs.speed and SPEED_SCALE in net.scales:
+        place = (Path(inputs.paintings), releases, locate(name).resolve().name)
+        given = (find_pictures(inputs.photos), _judges(inputs), releases.held_out.name)
+        if isinstance(net, AdaINNet):
+            works = likeness.load_unseen(*place)
+            rows += likeness.any_style_rows(pipe, works, *given, _any_style_peer(inputs))
+        else:
+            rows += style_rows(pipe, likeness.load_work(*place), *given)
+    if inputs.speed and not isinstance(net, AdaINNet) and SPEED_SCALE in net.scales:
         pipe.set_progress_bar_config(disable=True)
         rows.append(_speed_row(pipe))
     return Report(
@@ -255,6 +261,15 @@ def _peer(inputs: Inputs) -> Peer | None:
     if not set(network.scales) & set(fidelity.SCALES):
         raise InputError(f"{inputs.peer} enlarges by {network.scales}, a peer by 2 or 4")
     return Peer(Path(inputs.peer).stem, network)
+
+
+def _any_style_peer(inputs: Inputs) -> MicroAST | None:
+    if inputs.peer is None:
+        return None
+    network = load_checkpoint(inputs.peer)
+    if not isinstance(network, MicroAST):
+        raise InputError(f"{inputs.peer} is a {type(network).__name__}; the peer is a MicroAST")
+    return network
 
 
 def _judges(inputs: Inputs) -> list[Judge]:

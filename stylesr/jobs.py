@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 from stylesr import __version__
 from stylesr.data.datasets import find_pictures
 from stylesr.errors import InputError, StyleSRError
-from stylesr.files import sha256
+from stylesr.files import sha256, sha256_each
 
 __all__ = ["MANIFEST_FILE", "Item", "Job", "Outcome", "find", "run"]
 
@@ -218,12 +218,18 @@ class _Worker:
         self.job = job
         self.pipe, self.style = open_mix(job.models)
         self.pipe.plan((64, 64), style=self.style, **job.options)
+        shown = {k: v for k, v in job.options.items() if k in ("style_image", "style_weights")}
+        if shown:  # what cannot be read is refused before any work
+            self.pipe.read_style(shown.get("style_image"), shown.get("style_weights"), self.style)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that determines a result, but the picture."""
         models = [self.pipe.fingerprints, self.style]
-        parts = {**asdict(self.job), "models": models, "version": __version__}
+        options = dict(self.job.options)
+        if "style_image" in options:
+            options["style_image"] = sha256_each(options["style_image"])
+        parts = {**asdict(self.job), "options": options, "models": models, "version": __version__}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def make(self, item: Item) -> Outcome:

@@ -17,18 +17,25 @@ from stylesr.fidelity import Row, bicubic, enlarge, hr_picture, low_resolution, 
 from stylesr.images import decode
 from stylesr.losses.perceptual import DistilledVGG19, relative_gram_loss
 from stylesr.metrics import SqueezeFeatures, content_distance, gram_matrix
+from stylesr.models import MicroAST
+from stylesr.models.adain_net import Statistics
+from stylesr.picture import Picture, to_levels
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.releases import Releases
 from stylesr.resample import resize
+from stylesr.tiling import drain
 
 __all__ = [
+    "ANY_STYLE",
     "FEATURES",
     "PROTOCOL",
     "STYLE",
+    "Grams",
     "Judge",
     "SqueezeJudge",
-    "Statistics",
     "VggJudge",
+    "any_style_rows",
+    "load_unseen",
     "load_work",
     "style_distance",
     "style_rows",
@@ -43,7 +50,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 CONTENT_LAYERS = ("relu3_1", "relu4_1")
 SQUEEZE_CONTENT_LAYERS = ("fire3", "fire5")  # at the same quarter and eighth of the size
 
-STYLE = "style"
+STYLE, ANY_STYLE = "style", "any style"
 PROTOCOL = {
     STYLE: (
         "Held-out photos reduced by 4 (antialiased bicubic, 8 bits) and painted at ×4, brush 1, "
@@ -55,11 +62,18 @@ PROTOCOL = {
         "the photos; the ratio is that of the averages. Together: the same ratio, where the Gram "
         "matrices of all results are averaged before they are compared, and those of all photos, "
         "as not each picture need hold all of the work's colours."
-    )
+    ),
+    ANY_STYLE: (
+        "Held-out photos painted at their own size (×1, brush 1, seed 0) like each of several "
+        "works that took no part in the training, at a longest side of at most "
+        f"{WORK_SIZE}; results "
+        "rounded to 8 bits. Distances as for a style with one work, averaged over all pairs of a "
+        "work and a photo. The peer paints the same photos like the same pictures of the works."
+    ),
 }
 
 
-Statistics = dict[str, Tensor]  # (1, C, C) by layer
+Grams = dict[str, Tensor]  # (1, C, C) by layer
 
 
 class Judge(ABC):
@@ -72,7 +86,7 @@ class Judge(ABC):
         """What it sees in (3, H, W), RGB in [0, 1]."""
 
     @abstractmethod
-    def statistics(self, seen: Any) -> Statistics:
+    def statistics(self, seen: Any) -> Grams:
         """What makes the style of what it saw: Gram matrices by layer."""
 
     @abstractmethod
@@ -101,7 +115,7 @@ class VggJudge(Judge):
         """Features by layer."""
         return self.network(picture[None])
 
-    def statistics(self, seen: dict[str, Tensor]) -> Statistics:
+    def statistics(self, seen: dict[str, Tensor]) -> Grams:
         """Gram matrices in VGG's channels."""
         return self.network.grams({layer: seen[layer] for layer in STYLE_LAYERS})
 
@@ -123,7 +137,7 @@ class SqueezeJudge(Judge):
         """Features by layer."""
         return self.network(picture[None])
 
-    def statistics(self, seen: dict[str, Tensor]) -> Statistics:
+    def statistics(self, seen: dict[str, Tensor]) -> Grams:
         """Gram matrices of all maps."""
         return {layer: gram_matrix(features) for layer, features in seen.items()}
 
@@ -133,13 +147,13 @@ class SqueezeJudge(Judge):
         return float(content_distance(*([f[k] for k in layers] for f in (seen, photo))))
 
 
-def style_distance(ours: Statistics, work: Statistics) -> float:
+def style_distance(ours: Grams, work: Grams) -> float:
     """Mean over layers of ‖G − T‖² / ‖T‖²."""
     return float(relative_gram_loss(ours, work, dict.fromkeys(work, 1.0)))
 
 
-def together(each: Sequence[Statistics]) -> Statistics:
-    """Statistics of several pictures as if they were one."""
+def together(each: Sequence[Grams]) -> Grams:
+    """Grams of several pictures as if they were one."""
     return {layer: torch.cat([one[layer] for one in each]).mean(0, True) for layer in each[0]}
 
 
@@ -160,7 +174,7 @@ def style_rows(
     style, scale = pipe.styles[0], 4
     goals = [judge.statistics(judge.look(work)) for judge in judges]
     figures: dict[tuple[str, float], list[dict[str, float]]] = {}
-    statistics: dict[tuple[str, float], list[tuple[Statistics, Statistics]]] = {}
+    statistics: dict[tuple[str, float], list[tuple[Grams, Grams]]] = {}
     for path in progress(photos, style):
         hr = hr_picture(path)
         lr = low_resolution(hr, scale)
@@ -210,6 +224,88 @@ def style_rows(
     return rows
 
 
+@torch.inference_mode()
+def any_style_rows(
+    pipe: StyleSRPipeline,
+    works: Sequence[Tensor],
+    photos: Sequence[Path],
+    judges: Sequence[Judge],
+    dataset: str,
+    peer: MicroAST | None = None,
+) -> list[Row]:
+    """Figures of the pipeline's network that takes any style, for each judge and strength.
+
+    Args:
+        works: (3, H, W) each, what the results should look like.
+        photos: painted at their own size.
+        dataset: what to call the photos.
+        peer: paints the same.
+    """
+    rows: dict[tuple[str, float], list[dict[str, float]]] = {}
+    goals = [[judge.look(work) for judge in judges] for work in works]
+    styles = [pipe.read_style(Picture(work)) for work in works]
+    codes = [peer.encode_style(work[None]) for work in works] if peer else []
+    for path in progress(photos, pipe.painters[0]):
+        hr = hr_picture(path)
+        seen_photo = [judge.look(hr.pixels) for judge in judges]
+        for index, (style, goal) in enumerate(zip(styles, goals, strict=True)):
+            painted = {s: _paint(pipe, hr, style, s) for s in STRENGTHS}
+            theirs = _eight_bits(peer(hr.pixels[None], codes[index])[0]) if peer else None
+            for judge, target, photo in zip(judges, goal, seen_photo, strict=True):
+                unpainted = {"photo_style_distance": judge.style(photo, target)}
+                if theirs is not None:
+                    seen = judge.look(theirs)
+                    unpainted["peer_style_distance"] = judge.style(seen, target)
+                    unpainted["peer_content_distance"] = judge.content(seen, photo)
+                for strength, result in painted.items():
+                    seen = judge.look(result)
+                    values = {
+                        "style_distance": judge.style(seen, target),
+                        "content_distance": judge.content(seen, photo),
+                        **unpainted,
+                    }
+                    rows.setdefault((judge.name, strength), []).append(values)
+    result_rows: list[Row] = []
+    for (judge_name, strength), each in rows.items():
+        means = {key: round(fmean(values[key] for values in each), 4) for key in each[0]}
+        result_rows.append(
+            {
+                "task": ANY_STYLE,
+                "dataset": dataset,
+                "features": judge_name,
+                "scale": 1,
+                "strength": strength,
+                "pictures": len(photos),
+                "works": len(works),
+                **means,
+                "style_ratio": round(means["style_distance"] / means["photo_style_distance"], 4),
+                **({"peer": type(peer).__name__} if peer else {}),
+            }
+        )
+    return result_rows
+
+
+def _paint(pipe: StyleSRPipeline, photo: Picture, style: Statistics, strength: float) -> Tensor:
+    work = pipe.stream(photo, scale=1, strength=strength, brush=1, style_image=style)
+    return _eight_bits(drain(work).pixels)
+
+
+def _eight_bits(pixels: Tensor) -> Tensor:
+    return to_levels(pixels.clamp(0, 1)) / 255
+
+
+def load_unseen(folder: Path, releases: Releases, name: str) -> list[Tensor]:
+    """Works that a network of any style was not trained on: (3, H, W) each, in [0, 1].
+
+    Raises:
+        InputError: the releases name none, or not the model.
+        ImageError: one cannot be read.
+    """
+    if not releases[name].unseen:
+        raise InputError(f"{releases.path}: [models.{name}] needs unseen works to be measured by")
+    return [_read_work(folder / image) for image in releases[name].unseen]
+
+
 def load_work(folder: Path, releases: Releases, name: str) -> Tensor:
     """The style's work, reduced to the size that styles are trained at: (3, H, W) in [0, 1].
 
@@ -220,7 +316,11 @@ def load_work(folder: Path, releases: Releases, name: str) -> Tensor:
     work = releases[name].work
     if work is None:
         raise InputError(f"{releases.path}: [models.{name}] needs a work, as {name} is a style")
-    picture = decode(folder / work.image)
+    return _read_work(folder / work.image)
+
+
+def _read_work(path: Path) -> Tensor:
+    picture = decode(path)
     longest = max(picture.height, picture.width)
     if longest <= WORK_SIZE:
         return picture.pixels

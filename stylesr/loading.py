@@ -9,6 +9,7 @@ import torch
 
 from stylesr.errors import InputError, ModelError
 from stylesr.hub import bundled_names, short_name
+from stylesr.models.adain_net import AdaINNet
 from stylesr.models.base import Generator
 from stylesr.models.stylesr_net import StyleSRNet
 
@@ -36,8 +37,8 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
         load: `Generator.from_pretrained`, with options.
 
     Returns:
-        The base's name, and all networks by name in the order given. Where there is no StyleSRNet,
-        the first network is the base.
+        The base's name, and all networks by name in the order given. Where there is neither a
+        StyleSRNet nor an AdaINNet, the first network is the base.
 
     Raises:
         InputError: no source, or two of the same name.
@@ -53,7 +54,7 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
         nets[name] = load(source, revision=revision)
     if not nets:
         raise InputError("name at least one model, for example 'photo'")
-    blending = {name: net for name, net in nets.items() if isinstance(net, StyleSRNet)}
+    blending = {k: net for k, net in nets.items() if isinstance(net, StyleSRNet | AdaINNet)}
     bases = [name for name, net in blending.items() if net.base is None]
     if len(bases) > 1:
         raise ModelError(f"a pipeline has one base, but {' and '.join(bases)} are bases")
@@ -62,7 +63,9 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
     return (bases[0], nets) if bases else _with_base(nets, blending, load)
 
 
-def _with_base(nets: dict[str, Generator], styles: dict[str, StyleSRNet], load: Load) -> Named:
+def _with_base(
+    nets: dict[str, Generator], styles: dict[str, StyleSRNet | AdaINNet], load: Load
+) -> Named:
     style, net = next(iter(styles.items()))
     assert net.base is not None
     name = short_name(net.base)

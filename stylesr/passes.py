@@ -9,7 +9,7 @@ as it takes.
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,8 +17,10 @@ from torch.nn import functional as F
 
 from stylesr import tiling
 from stylesr.errors import InputError
+from stylesr.models.adain_net import AdaINNet, Statistics
 from stylesr.models.base import Generator as Net
 from stylesr.models.stylesr_net import TRUNK, StyleSRNet
+from stylesr.resample import resize
 
 __all__ = [
     "BORDER",
@@ -42,6 +44,7 @@ BRUSHES = (1, 2, 4)
 MAX_SCALE = 8
 FINE_SIDE = 1448  # longest side painted at full size: 1448² is two million pixels
 BORDER = 12  # trunk pixels around a picture that is painted: without, a style leaves a frame
+READ_SIDE = 1024  # output pixels of the copy from which an AdaINNet takes a photo's statistics
 TILE_SIZE = 1024 + 2 * BORDER * TRUNK  # output pixels: pictures of 2048 and 4096 divide evenly
 WHOLE_SIZE = 1536  # output pixels up to which a picture is not divided
 
@@ -129,8 +132,7 @@ def _needed(size: Size, target: Size) -> float:
 
 def count_tiles(net: Net, step: Pass, tile_size: int | None) -> int:
     """How many tiles `run_pass` will compute."""
-    padded = _padded_size(net, step)
-    return len(tiling.plan(*padded, tile_size=_tile_size(step.source, step.factor, tile_size)))
+    return len(tiling.plan(*_padded_size(net, step), tile_size=_tile_size(net, step, tile_size)))
 
 
 def count_pixels(net: Net, step: Pass) -> int:
@@ -140,7 +142,14 @@ def count_pixels(net: Net, step: Pass) -> int:
 
 
 def run_pass(
-    net: Net, pixels: Tensor, step: Pass, *, seed: int, tile_size: int | None
+    net: Net,
+    pixels: Tensor,
+    step: Pass,
+    *,
+    seed: int,
+    tile_size: int | None,
+    style: Statistics | None = None,
+    strength: float = 1.0,
 ) -> Generator[tuple[int, int], None, Tensor]:
     """Pad, enlarge in tiles, crop and clamp.
 
@@ -148,9 +157,11 @@ def run_pass(
         net: computes on its own device and in its own dtype.
         pixels: (1, 3, H, W) float32, RGB in [0, 1], of the pass's source size, on any device.
         step: gives the factor and the border.
-        seed: of a StyleSRNet's noise.
+        seed: of the noise of what paints.
         tile_size: in output pixels, a multiple of 4; None takes 1120, and one tile for a result
             of up to 1536².
+        style, strength: of an AdaINNet. It takes the picture's statistics once, from a copy of at
+            most 1024 output pixels a side, and all tiles use these.
 
     Yields:
         (done, total) after each tile.
@@ -163,10 +174,16 @@ def run_pass(
     @torch.inference_mode()
     def enlarge(window: Tensor, top: int, left: int) -> Tensor:
         window = window.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
-        place = {"seed": seed, "origin": (top, left)} if isinstance(net, StyleSRNet) else {}
-        return net(window, factor, **place).float().to(pixels.device)
+        if isinstance(net, StyleSRNet | AdaINNet):
+            options.update(seed=seed, origin=(top, left))
+        return net(window, scale=factor, **options).float().to(pixels.device)
 
     factor, before = step.factor, _border(step)
+    options: dict[str, Any] = {}
+    if isinstance(net, AdaINNet):
+        assert style is not None, "a pipeline has read it"
+        content = _read(net, pixels, factor)
+        options = {"style": style, "content": content, "strength": strength}
     overlap = net.receptive_field(factor)
     assert overlap is not None, "a pipeline takes no other networks"
     height, width = step.source
@@ -175,7 +192,7 @@ def run_pass(
         enlarge,
         _pad(pixels, padded, before),
         factor=factor,
-        tile_size=_tile_size((height, width), factor, tile_size),
+        tile_size=_tile_size(net, step, tile_size),
         overlap=overlap,
         multiple=net.multiple_of(factor),
     )
@@ -207,10 +224,23 @@ def _pad(image: Tensor, size: Size, before: int) -> Tensor:
     return image
 
 
-def _tile_size(size: Size, factor: int, tile_size: int | None) -> int | None:
-    """In input pixels; None for one tile."""
+def _tile_size(net: Net, step: Pass, tile_size: int | None) -> int | None:
+    """In input pixels, a multiple of what the network takes; None for one tile."""
     if tile_size is None:
-        if max(size) * factor <= WHOLE_SIZE:
+        if max(step.result) <= WHOLE_SIZE:
             return None
         tile_size = TILE_SIZE
-    return tile_size // factor
+    multiple = net.multiple_of(step.factor)
+    return tile_size // step.factor // multiple * multiple
+
+
+@torch.inference_mode()
+def _read(net: AdaINNet, pixels: Tensor, factor: int) -> Statistics:
+    """Statistics of a whole picture, from a smaller copy of it where it is large."""
+    reduce = max(1.0, max(pixels.shape[-2:]) * factor / READ_SIDE)
+    height, width = (max(1, round(side / reduce)) for side in pixels.shape[-2:])
+    if reduce > 1:
+        pixels = resize(pixels, (height, width)).clamp(0, 1)
+    pixels = _pad(pixels, _padded_size(net, Pass("style", (height, width), factor)), 0)
+    pixels = pixels.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
+    return net.read(pixels, factor)

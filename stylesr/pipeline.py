@@ -23,6 +23,7 @@ from stylesr.errors import InputError, ModelError
 from stylesr.hub import short_name
 from stylesr.images import Source, check, decode
 from stylesr.loading import check_bases, check_enlarger, check_name, load_models, save_models
+from stylesr.models.adain_net import AdaINNet, Statistics, mixed
 from stylesr.models.base import Generator as Net
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import TRUNK, StyleSRNet
@@ -45,11 +46,16 @@ from stylesr.resample import resize
 __all__ = ["Plan", "Progress", "StyleSRPipeline", "StyleSRPipelineOutput", "open_mix"]
 
 Style: TypeAlias = str | Mapping[str, float] | None
+Shown: TypeAlias = Source | Picture | Sequence[Source | Picture] | Statistics | None
 Color: TypeAlias = Literal["style", "photo", "palette"]
 OutputType: TypeAlias = Literal["pil", "np", "pt"]
 
 MAX_OUTPUT_PIXELS = 256_000_000
 CACHED_BLENDS = 4
+CACHED_STYLES = 16
+STYLE_SIDE = 1024  # longest side at which a style image is read: strokes end about as large
+LEAST_STYLE = 64
+LEAST = 8  # of a long one, reduced
 
 
 @dataclass
@@ -84,6 +90,7 @@ class Plan:
         seed, tile_size: as asked for.
         paints: whether a style takes part, and not photo models alone.
         weights: of each loaded network in the blended one.
+        strength: of a style that is shown as a picture; other strengths are part of the weights.
         passes: the runs of networks that make the picture.
         photo_passes: those that enlarge it unpainted, for `color`.
     """
@@ -98,6 +105,7 @@ class Plan:
     tile_size: int | None
     paints: bool
     weights: tuple[tuple[str, float], ...]
+    strength: float
     passes: tuple[Pass, ...]
     photo_passes: tuple[Pass, ...]
 
@@ -117,6 +125,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         max_output_pixels: larger results are refused before work starts.
         enlargers: other networks that enlarge and can be asked for by name, such as an `SRCNN`;
             the base can be one too, and then there are no styles.
+        painters: networks that take any picture as their style (`AdaINNet`), by name.
 
     Raises:
         InputError: a name that cannot be a folder's name, or two of the same.
@@ -131,13 +140,15 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         base_name: str = "photo",
         max_output_pixels: int = MAX_OUTPUT_PIXELS,
         enlargers: Mapping[str, Net] | None = None,
+        painters: Mapping[str, AdaINNet] | None = None,
     ) -> None:
         super().__init__()
         self._nets: dict[str, Net] = {base_name: photo}
-        for name, net in (*(styles or {}).items(), *(enlargers or {}).items()):
-            if name in self._nets:
-                raise InputError(f"a style cannot have the base's name, {name!r}")
-            self._nets[name] = net
+        for others in (styles, enlargers, painters):
+            for name, net in (others or {}).items():
+                if name in self._nets:
+                    raise InputError(f"a style cannot have the base's name, {name!r}")
+                self._nets[name] = net
         for name, net in {base_name: photo, **(enlargers or {})}.items():
             if not isinstance(photo, StyleSRNet) or name != base_name:
                 check_enlarger(name, net)
@@ -147,14 +158,19 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         check_bases(base_name, photo, styles or {})
         self.base_name = base_name
         self.max_output_pixels = max_output_pixels
-        self.enlargers = list(enlargers or {})
+        self.enlargers, self.painters = list(enlargers or {}), list(painters or {})
+        self._shown: dict[object, Statistics] = {}
         self._blends: dict[object, StyleSRNet] = {}
         self.register_modules(photo=photo)  # diffusers knows the base; `to` moves the styles along
 
     @property
     def styles(self) -> list[str]:
-        """Names of the loaded styles, the default first; what only enlarges is not among them."""
-        return [name for name in self._nets if name not in (self.base_name, *self.enlargers)]
+        """Names of the loaded styles, the default first.
+
+        Neither what only enlarges nor what needs a style image is among them.
+        """
+        others = (self.base_name, *self.enlargers, *self.painters)
+        return [name for name in self._nets if name not in others]
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -213,8 +229,9 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         base_name, nets = load_models([str(s) for s in sources], revision, load)
         photo = nets.pop(base_name)
         styles = {name: net for name, net in nets.items() if isinstance(net, StyleSRNet)}
-        enlargers = {name: net for name, net in nets.items() if name not in styles}
-        return cls(photo, styles, base_name, max_output_pixels, enlargers)
+        painters = {name: net for name, net in nets.items() if isinstance(net, AdaINNet)}
+        enlargers = {k: net for k, net in nets.items() if k not in styles and k not in painters}
+        return cls(photo, styles, base_name, max_output_pixels, enlargers, painters)
 
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Write a folder with a subfolder for each model, for `from_pretrained`.
@@ -246,6 +263,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         color: Color = "style",
         tile_size: int | None = None,
         output_type: OutputType = "pil",
+        style_image: Shown = None,
+        style_weights: Sequence[float] | None = None,
     ) -> StyleSRPipelineOutput:
         """Enlarge and paint one picture or a list of them.
 
@@ -267,6 +286,10 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 needs less memory and more time. None takes 1120, and one tile up to 1536².
             output_type: "pil"; "np" for arrays (H, W, C); "pt" for tensors (C, H, W). The latter
                 are float32 in [0, 1]; C is 3, or 4 with alpha.
+            style_image: a picture to paint like, for a network that takes any (`painters`), or a
+                list of them, or what `read_style` gave; `style` is then that network's name, or
+                None for the first one.
+            style_weights: how much of each style image; None for all alike.
 
         Returns:
             An object whose `images` is a list with a result for each picture.
@@ -289,6 +312,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             "seed": seed,
             "color": color,
             "tile_size": tile_size,
+            "style_image": style_image,
+            "style_weights": style_weights,
         }
         plans = [self.plan(_size(picture), **options) for picture in pictures]
         results = []
@@ -308,6 +333,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         seed: int = 0,
         color: Color = "style",
         tile_size: int | None = None,
+        style_image: Shown = None,
+        style_weights: Sequence[float] | None = None,
     ) -> Generator[Progress, None, Picture]:
         """Enlarge and paint one picture step by step; close the generator to stop.
 
@@ -321,9 +348,14 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         Returns:
             The result, as the generator's value.
         """
-        plan = self.plan(_size(image), style, scale, strength, brush, seed, color, tile_size)
+        plan = self.plan(
+            _size(image), style, scale, strength, brush, seed, color, tile_size, style_image
+        )
+        shown: Statistics | None = None
+        if style_image is not None or style_weights is not None:
+            shown = self.read_style(style_image, style_weights, style)
         picture = image if isinstance(image, Picture) else decode(image)
-        return self._stream(picture, plan)
+        return self._stream(picture, plan, shown)
 
     def plan(
         self,
@@ -335,13 +367,21 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         seed: int = 0,
         color: Color = "style",
         tile_size: int | None = None,
+        style_image: Shown = None,
+        style_weights: Sequence[float] | None = None,
     ) -> Plan:
         """Check the arguments and say what a run on a picture of `size` (height, width) will do.
+
+        Style images are not looked at, other than whether there are any.
 
         Raises:
             InputError: an argument is out of range or the result would be too large.
         """
-        weights = self._weights(style, check_strength(strength))
+        if style_image is None:
+            weights = self._weights(style, check_strength(strength))
+        else:
+            name = self._painter(style) if check_strength(strength) else self.base_name
+            weights = ((name, 1.0),)
         if brush is not None and (type(brush) is not int or brush not in BRUSHES):
             raise InputError(f"brush must be 1, 2, 4 or None, got {brush!r}")
         check_range("seed", seed, 0, 2**32 - 1)
@@ -378,6 +418,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             tile_size=tile_size,
             paints=paints,
             weights=weights,
+            strength=float(strength),
             passes=passes,
             photo_passes=extra,
         )
@@ -385,7 +426,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
     def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
         """Name and weight of each network that is part of the painting one."""
         if style is None:
-            style = next(iter(self.styles), self.base_name)
+            style = next(iter((*self.styles, *self.painters)), self.base_name)
         mix = {style: 1.0} if isinstance(style, str) else style
         if not isinstance(mix, Mapping):
             raise InputError(f"style must be a name, a mix {{name: weight}} or None, got {style!r}")
@@ -394,6 +435,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 raise InputError(f"style {name!r} is not loaded, only {', '.join(self._nets)}")
             if name in self.enlargers and len(mix) > 1:
                 raise InputError(f"{name!r} only enlarges: ask for it alone, not in a mix")
+            if name in self.painters:
+                raise InputError(f"{name!r} paints like a picture that it is shown: style_image")
         if set(mix) <= set(self.enlargers):
             return tuple((name, 1.0) for name in normalised(mix))
         shares = {name: strength * share for name, share in normalised(mix).items()}
@@ -402,6 +445,74 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             return ((self.base_name, 1.0),)
         rest = shares.get(self.base_name, 0) + (1 - strength)
         return (*weights, (self.base_name, rest)) if rest != 0 else tuple(weights)
+
+    def _painter(self, style: Style) -> str:
+        """The network that takes style images."""
+        if not self.painters:
+            raise InputError(
+                "style_image is for a network that takes any picture as its style, of which none "
+                "is loaded; load 'any-style' too"
+            )
+        name = self.painters[0] if style is None else style
+        if name not in self.painters:
+            raise InputError(
+                f"with a style_image, style is one of {', '.join(self.painters)}, got {style!r}"
+            )
+        return name
+
+    @torch.inference_mode()
+    def read_style(
+        self,
+        style_image: Shown,
+        style_weights: Sequence[float] | None = None,
+        style: Style = None,
+    ) -> Statistics:
+        """Read style images once, to paint many pictures like them.
+
+        Arguments are those of `__call__`. Images are read at a longest side of at most 1024.
+
+        Raises:
+            InputError: no image, one with a side below 64 pixels, or weights that do not fit.
+            ImageError: one cannot be read.
+        """
+        name = self._painter(style)
+        if isinstance(style_image, Statistics):
+            if style_weights is not None:
+                raise InputError("style_weights are for style images, these are read already")
+            return style_image
+        many = isinstance(style_image, list | tuple)
+        images = cast("Sequence[Source | Picture]", style_image if many else [style_image])
+        if style_image is None or not images:
+            raise InputError("there is no style image")
+        weights = [1.0] * len(images) if style_weights is None else list(style_weights)
+        if len(weights) != len(images):
+            raise InputError(f"{len(weights)} style_weights for {len(images)} style images")
+        shares = normalised(dict(enumerate(weights)))
+        return mixed([self._read(images[k], name) for k in shares], list(shares.values()))
+
+    def _read(self, image: Source | Picture, name: str) -> Statistics:
+        """Statistics of a style image; the last few files are kept, for films and folders."""
+        net = cast(AdaINNet, self._nets[name])
+        height, width = _size(image)
+        if min(height, width) < LEAST_STYLE:
+            raise InputError(
+                f"a style image needs sides of at least {LEAST_STYLE} pixels, got {width}×{height}"
+            )
+        key: object = None
+        if isinstance(image, str | Path):
+            key = (name, net.device, net.dtype, str(image), Path(image).stat().st_mtime_ns)
+        if key is None or key not in self._shown:
+            picture = image if isinstance(image, Picture) else decode(image)
+            reduce = max(1.0, max(height, width) / STYLE_SIDE)
+            size = (max(LEAST, round(height / reduce)), max(LEAST, round(width / reduce)))
+            pixels = _fit(picture.pixels[None], size).to(net.device, net.dtype)
+            read = net.read(pixels.contiguous(memory_format=torch.channels_last))
+            if key is None:
+                return read
+            self._shown[key] = read
+            while len(self._shown) > CACHED_STYLES:
+                self._shown.pop(next(iter(self._shown)))
+        return self._shown[key]
 
     def _network(self, weights: tuple[tuple[str, float], ...]) -> Net:
         """The weighted sum of loaded networks; the last few are kept."""
@@ -417,9 +528,11 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             self._blends.pop(next(iter(self._blends)))
         return net
 
-    def _stream(self, picture: Picture, plan: Plan) -> Generator[Progress, None, Picture]:
+    def _stream(
+        self, picture: Picture, plan: Plan, shown: Statistics | None
+    ) -> Generator[Progress, None, Picture]:
         start = time.perf_counter()
-        work = self._work(picture, plan)
+        work = self._work(picture, plan, shown)
         done = 0
         while True:
             try:
@@ -429,10 +542,12 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             done += 1
             yield Progress(done, plan.tiles, time.perf_counter() - start)
 
-    def _work(self, picture: Picture, plan: Plan) -> Generator[object, None, Picture]:
+    def _work(
+        self, picture: Picture, plan: Plan, shown: Statistics | None
+    ) -> Generator[object, None, Picture]:
         """Run the passes and finish the picture; yields after each tile."""
         pixels = picture.pixels[None]
-        result = yield from self._run(pixels, plan.passes, plan)
+        result = yield from self._run(pixels, plan.passes, plan, shown)
         if plan.color != "style":
             photo = yield from self._run(pixels, plan.photo_passes, plan)
             if picture.gray:
@@ -448,14 +563,24 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         return replace(picture, pixels=result[0], alpha=alpha, gray=gray)
 
     def _run(
-        self, pixels: Tensor, passes: Sequence[Pass], plan: Plan
+        self,
+        pixels: Tensor,
+        passes: Sequence[Pass],
+        plan: Plan,
+        shown: Statistics | None = None,
     ) -> Generator[object, None, Tensor]:
         """One pass after the other, and the output's size at the end; yields after each tile."""
         for step in passes:
             net = self.photo if step.network == "photo" else self._network(plan.weights)
             pixels = _fit(pixels, step.source)
             pixels = yield from run_pass(
-                net, pixels, step, seed=plan.seed, tile_size=plan.tile_size
+                net,
+                pixels,
+                step,
+                seed=plan.seed,
+                tile_size=plan.tile_size,
+                style=shown,
+                strength=plan.strength,
             )
         return _fit(pixels, (plan.height, plan.width))
 

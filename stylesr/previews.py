@@ -4,7 +4,7 @@ Both show held-out photos, reduced and enlarged again through the pipeline that 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -17,11 +17,21 @@ from stylesr.errors import InputError
 from stylesr.fidelity import bicubic, enlarge, hr_picture, low_resolution, progress
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
+from stylesr.tiling import drain
 
-__all__ = ["PREVIEW_FILE", "contact_sheet", "draw", "encode", "find_photos", "grid"]
+__all__ = [
+    "PREVIEW_FILE",
+    "contact_sheet",
+    "draw",
+    "draw_any_style",
+    "encode",
+    "find_photos",
+    "grid",
+]
 
 PREVIEW_FILE = "preview.webp"
 CELL = (400, 300)  # of the preview, in pixels: width and height
+SMALL_CELL = (298, 298)  # of the preview of any style
 SHEET_SIDE = 512  # most of a cell, in pixels
 SHEET_ROWS = 8
 SHEET_SCALES = (1, 2, 4)
@@ -45,6 +55,25 @@ def draw(pipe: StyleSRPipeline, photos: Sequence[Path]) -> Image.Image:
             cells = [ImageOps.fit(cell, CELL, Image.Resampling.LANCZOS) for cell in cells]
         rows.append([_middle(cell, CELL) for cell in cells])
     return grid(rows, _titles(pipe))
+
+
+def draw_any_style(
+    pipe: StyleSRPipeline, photos: Sequence[Path], works: Mapping[str, Tensor]
+) -> Image.Image:
+    """The card's picture of what takes any style: a row a photo, a column a work.
+
+    Args:
+        photos: painted at their own size.
+        works: (3, H, W) each, by the titles of the columns; they are not shown themselves.
+    """
+    read = [pipe.read_style(Picture(work)) for work in works.values()]
+    rows = []
+    for path in photos:
+        photo = hr_picture(path)
+        painted = [drain(pipe.stream(photo, scale=1, brush=1, style_image=r)).pixels for r in read]
+        cells = [_to_rgb(pixels) for pixels in (photo.pixels, *painted)]
+        rows.append([ImageOps.fit(cell, SMALL_CELL, Image.Resampling.LANCZOS) for cell in cells])
+    return grid(rows, ["photo", *works])
 
 
 def contact_sheet(pipe: StyleSRPipeline, photos: str | Path) -> Image.Image:

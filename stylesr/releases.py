@@ -82,6 +82,8 @@ class Release:
         training: how it was trained, in sentences.
         effort: what that took, where it is known.
         work: what it paints like; None for a photo model.
+        unseen: file names of works that it was not trained on, by which a network that takes any
+            style is measured; its previews show photos like the first ones of them.
         hub: the Hub id under which others load it, where it does not come with the package.
     """
 
@@ -91,6 +93,7 @@ class Release:
     training: str = ""
     effort: Effort | None = None
     work: Work | None = None
+    unseen: tuple[str, ...] = ()
     hub: str = ""
 
 
@@ -152,6 +155,7 @@ def _release(entry: Mapping[str, Any], data: Mapping[str, Source], place: str) -
         raise InputError(f"{place}: data names {', '.join(unknown)}; known are {', '.join(data)}")
     values["data"] = tuple(data[key] for key in values.get("data", ()))
     values["preview"] = tuple(values.get("preview", ()))
+    values["unseen"] = tuple(values.get("unseen", ()))
     if "effort" in values:
         values["effort"] = _read(Effort, values["effort"], f"{place}, effort")
     if "work" in values:

@@ -20,6 +20,7 @@ from stylesr.errors import ImageError, InputError, ModelError
 from stylesr.hub import CONFIG_FILE, bundled_folder, bundled_names, locate, short_name
 from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
+from stylesr.models.adain_net import AdaINNet
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import StyleSRNet
 from stylesr.orders import Batch, Choices, Painting, Panel, Sketch
@@ -94,8 +95,11 @@ class Studio:
 
     @property
     def names(self) -> list[str]:
-        """Names of the models as the pipeline knows them; the first one enlarges only."""
-        return [short_name(model) for model in self.models]
+        """Names of the models as the pipeline knows them; the first one enlarges only.
+
+        Those that need a style image are not among them.
+        """
+        return [name for name, kind in self._classes.items() if kind != AdaINNet.__name__]
 
     @property
     def styles(self) -> list[str]:
@@ -105,8 +109,16 @@ class Studio:
     @cached_property
     def enlargers(self) -> list[str]:
         """Names of other networks that enlarge, to compare with; by their configs alone."""
-        classes = {short_name(model): _class_name(model) for model in self.models}
-        return [name for name, kind in classes.items() if kind != StyleSRNet.__name__]
+        return [name for name in self.names if self._classes[name] != StyleSRNet.__name__]
+
+    @property
+    def painters(self) -> list[str]:
+        """Names of the models that take any picture as their style."""
+        return [name for name, kind in self._classes.items() if kind == AdaINNet.__name__]
+
+    @cached_property
+    def _classes(self) -> dict[str, str]:
+        return {short_name(model): _class_name(model) for model in self.models}
 
     @property
     def has_detail(self) -> bool:

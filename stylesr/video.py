@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from stylesr import __version__, tiling
 from stylesr.errors import InputError, StyleSRError
-from stylesr.files import sha256
+from stylesr.files import sha256, sha256_each
 from stylesr.picture import Picture, to_levels
 from stylesr.pipeline import StyleSRPipeline
 
@@ -180,6 +180,9 @@ def enhance(
     if target.exists() and os.path.samefile(source, target):
         raise InputError(f"{str(target)!r} is the source; give the result another name")
     plan = pipe.plan(film.size, **options)
+    if options.get("style_image") is not None:  # what cannot be read is refused before any work
+        names = ("style_image", "style_weights", "style")
+        pipe.read_style(*(options.get(name) for name in names))
     encoder = _Encoder(film, (plan.height // 2 * 2, plan.width // 2 * 2), codec, quality)
     return _enhance(pipe, source, target, film, encoder, options)
 
@@ -193,7 +196,9 @@ def _enhance(
     options: Mapping[str, Any],
 ) -> Iterator[VideoProgress]:
     parts = target.with_name(target.name + ".parts")
-    job = {"source": sha256(source), "models": pipe.fingerprints, "options": dict(options)}
+    shown = options.get("style_image")
+    own = {**options, "style_image": sha256_each(shown)} if shown is not None else dict(options)
+    job = {"source": sha256(source), "models": pipe.fingerprints, "options": own}
     job |= {"encoder": encoder.settings, "version": __version__}
     segments = _resume(parts, job)
     done = sum(count for _, count in segments)

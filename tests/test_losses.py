@@ -240,6 +240,20 @@ def test_pooled_pictures_share_the_work_between_them() -> None:
     assert losses == pytest.approx([1 / 4, 1 / 16, 0])
 
 
+def test_relative_gram_bounded_by_hand() -> None:
+    """Divided by the mean of both squares: the same for equal ones, at most 2 for a dark target."""
+    target = {"a": torch.tensor([[[2.0]], [[0.001]]])}
+    ours = {"a": torch.tensor([[[1.0]], [[3.0]]], requires_grad=True)}
+    loss = relative_gram_loss(ours, target, {"a": 1.0}, bounded=True)
+    first, second = 1 / ((4 + 1) / 2), (3 - 0.001) ** 2 / ((0.001**2 + 9) / 2)
+    assert loss.item() == pytest.approx((first + second) / 2)
+    assert second < 2 < relative_gram_loss(ours, target, {"a": 1.0}).item() / 1e6
+    loss.backward()  # the divisor is taken as constant
+    expected = [2 * (1 - 2) / ((4 + 1) / 2) / 2, 2 * (3 - 0.001) / ((0.001**2 + 9) / 2) / 2]
+    assert ours["a"].grad is not None
+    assert ours["a"].grad.flatten().tolist() == pytest.approx(expected)
+
+
 def test_relative_gram_of_the_style_itself_is_zero(network: DistilledVGG19, noise: Noise) -> None:
     grams = network.grams(network(noise(1, 3, 64, 64)))
     weights = dict.fromkeys(LAYERS, 1.0)

@@ -97,7 +97,8 @@ def test_the_wheel_carries_every_released_model(wheel: Path) -> None:
     expected = {f"stylesr/hub_cards/{name}/{file}" for name in bundled_names() for file in RELEASED}
     curves = bundled_folder().glob("*/trade.webp")
     expected |= {f"stylesr/hub_cards/{path.parent.name}/trade.webp" for path in curves}
-    expected.add("stylesr/hub_cards/template.md")  # for the cards of other people's styles
+    for template in ("template.md", "template-any-style.md"):  # for cards of other people's styles
+        expected.add(f"stylesr/hub_cards/{template}")
     with zipfile.ZipFile(wheel) as archive:
         assert {n for n in archive.namelist() if n.startswith("stylesr/hub_cards/")} == expected
         weights = archive.read("stylesr/hub_cards/photo/model.safetensors")

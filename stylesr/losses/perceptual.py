@@ -143,22 +143,27 @@ def relative_gram_loss(
     target: Mapping[str, Tensor],
     weights: Mapping[str, float],
     pooled: float = 0.0,
+    bounded: bool = False,
 ) -> Tensor:
     """Weighted mean over layers of ‖G − T‖² / ‖T‖²; one weight then fits every style.
 
     Args:
         grams: by layer, (N, C, C).
-        target: by layer, (1, C, C).
+        target: by layer, (1 or N, C, C).
         weights: of the layers.
         pooled: how far each picture's G is moved to the batch's mean, from 0 to 1. At 0 every
             picture has to hold all of the work's colours, whatever it shows; at 1 all together.
+        bounded: divide by the mean of ‖T‖² and ‖G‖² instead, the latter taken as constant: where
+            each picture has a style of its own, a dark one would outweigh all others.
     """
     terms = []
     for layer, weight in weights.items():
         ours, goal = grams[layer], target[layer]
         ours = torch.lerp(ours, ours.mean(0, keepdim=True).expand_as(ours), pooled)
-        distance = (ours - goal).square().sum((-2, -1)) / goal.square().sum((-2, -1))
-        terms.append(weight * distance.mean())
+        scale = goal.square().sum((-2, -1))
+        if bounded:
+            scale = (scale + ours.detach().square().sum((-2, -1))) / 2
+        terms.append(weight * ((ours - goal).square().sum((-2, -1)) / scale).mean())
     return torch.stack(terms).sum() / sum(weights.values())
 
 

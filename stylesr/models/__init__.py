@@ -1,5 +1,6 @@
 """The generators, one architecture a file."""
 
+from stylesr.models.adain_net import AdaINNet
 from stylesr.models.base import Generator
 from stylesr.models.compact import CompactNet
 from stylesr.models.espcn import ESPCN
@@ -19,6 +20,7 @@ __all__ = [
     "SPAN",
     "SRCNN",
     "VDSR",
+    "AdaINNet",
     "CompactNet",
     "Generator",
     "MicroAST",

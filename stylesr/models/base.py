@@ -39,10 +39,12 @@ class Generator(
     Attributes:
         scales: the factors by which the output can be larger than the input.
         min_size: least height and width of an input, in pixels.
+        needs_style: whether `forward` takes a style image too, as `style`.
     """
 
     scales: tuple[int, ...] = (1,)
     min_size: ClassVar[int] = 1
+    needs_style: ClassVar[bool] = False
     _folder: Path | None = None  # from which it was loaded, or into which it was saved last
 
     def multiple_of(self, scale: int) -> int:

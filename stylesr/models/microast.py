@@ -45,6 +45,7 @@ class MicroAST(Generator):
 
     scales = (1,)
     min_size: ClassVar[int] = 8  # reflection needs 2 pixels at a quarter of the size
+    needs_style: ClassVar[bool] = True
 
     def __init__(self, channels: int = 16) -> None:
         super().__init__()

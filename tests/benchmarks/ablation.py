@@ -26,9 +26,9 @@ from torch.nn import functional as F
 from stylesr.data.datasets import find_pictures, load_rgb
 from stylesr.likeness import (
     WORK_SIZE,
+    Grams,
     Judge,
     SqueezeJudge,
-    Statistics,
     VggJudge,
     style_distance,
     together,
@@ -188,7 +188,7 @@ def measure(
     net: StyleSRNet, photos: Sequence[Path], work: Tensor, judges: Sequence[Judge]
 ) -> list[float]:
     """For each judge the style of all together and the mean content; mean grid and move."""
-    statistics: list[list[Statistics]] = [[] for _ in judges]
+    statistics: list[list[Grams]] = [[] for _ in judges]
     contents: list[list[float]] = [[] for _ in judges]
     grids, moves = [], []
     for path in photos:
