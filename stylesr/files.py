@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from stylesr.errors import InputError
 
@@ -20,7 +21,7 @@ def sha256_each(given: object) -> list[str]:
     Raises:
         InputError: something else is among them.
     """
-    each = given if isinstance(given, list | tuple) else [given]
+    each: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
     if wrong := [type(item).__name__ for item in each if not isinstance(item, str | Path)]:
         raise InputError(f"for a folder or a film style images are files, got a {wrong[0]}")
     return [sha256(Path(path)) for path in each]
