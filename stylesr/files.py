@@ -21,6 +21,7 @@ def sha256_each(given: object) -> list[str]:
         InputError: something else is among them.
     """
     each = given if isinstance(given, list | tuple) else [given]
-    if wrong := [type(item).__name__ for item in each if not isinstance(item, str | Path)]:
-        raise InputError(f"for a folder or a film style images are files, got a {wrong[0]}")
-    return [sha256(Path(path)) for path in each]
+    paths = [Path(item) for item in each if isinstance(item, str | Path)]
+    if len(paths) < len(each):
+        raise InputError(f"for a folder or a film style images are files, got {given!r:.80}")
+    return [sha256(path) for path in paths]
