@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _enhance(picture: str, output: str, style: str = "", **options: Any) -> None:
-    style = style or ("any-style" if "style_image" in options else "photo")
+    style = style or _usual_style(options)
     many = {key: options.pop(key) for key in FOLDER_OPTIONS if key in options}
     if Path(picture).is_dir() or (glob.has_magic(picture) and not Path(picture).exists()):
         _enhance_folder(picture, output, style, options, **many)
@@ -117,7 +117,7 @@ def _enhance_folder(
 
 
 def _video(source: str, output: str, style: str = "", **options: Any) -> None:
-    style = style or ("any-style" if "style_image" in options else "photo")
+    style = style or _usual_style(options)
     from tqdm import tqdm
 
     from stylesr import video
@@ -266,6 +266,21 @@ def _shrink(model: str, photos: str) -> None:
     print(f"{folder.name}: {size / 1e6:.2f} MB in float16; measure it anew: stylesr evaluate")
 
 
+def _usual_style(options: dict[str, Any]) -> str:
+    """The model where none is named: plain enlargement, or what paints like a style image."""
+    from stylesr.hub import bundled_names, class_name
+
+    if "style_image" not in options:
+        return "photo"
+    painters = [name for name in bundled_names() if class_name(name) == "AdaINNet"]
+    if not painters:
+        raise InputError(
+            "--style-image needs a --style that takes any picture, and none comes with the "
+            "package; train/any_style.py trains one"
+        )
+    return painters[0]
+
+
 def _parse_mix(text: str) -> dict[str, float]:
     """`name`, `a,b` or `a:0.6,b:0.4` as weights by name; a colon without a number is a name's."""
     mix: dict[str, float] = {}
@@ -384,8 +399,7 @@ def _add_painting(parser: argparse.ArgumentParser) -> None:
         "--style-image",
         nargs="+",
         metavar="FILE",
-        help="paint like this picture, or like several mixed, by a model that takes any "
-        "(default of --style then: any-style)",
+        help="paint like this picture, or like several mixed, by a --style that takes any",
     )
     parser.add_argument(
         "--style-weights",

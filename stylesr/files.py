@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from stylesr.errors import InputError
 
@@ -21,7 +20,8 @@ def sha256_each(given: object) -> list[str]:
     Raises:
         InputError: something else is among them.
     """
-    each: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
-    if wrong := [type(item).__name__ for item in each if not isinstance(item, str | Path)]:
-        raise InputError(f"for a folder or a film style images are files, got a {wrong[0]}")
-    return [sha256(Path(path)) for path in each]
+    each = given if isinstance(given, list | tuple) else [given]
+    paths = [Path(item) for item in each if isinstance(item, str | Path)]
+    if len(paths) < len(each):
+        raise InputError(f"for a folder or a film style images are files, got {given!r:.80}")
+    return [sha256(path) for path in paths]

@@ -1,5 +1,6 @@
 """Where models are: bundled with the package, in a local folder, or on the Hub."""
 
+import json
 import math
 import os
 import re
@@ -30,9 +31,11 @@ __all__ = [
     "WEIGHTS_FILE",
     "bundled_folder",
     "bundled_names",
+    "class_name",
     "explained",
     "fetch",
     "locate",
+    "page_names",
     "short_name",
 ]
 
@@ -62,6 +65,21 @@ def bundled_names() -> list[str]:
     """Names of the released models that come with the package, `photo` first."""
     names = sorted(path.parent.name for path in bundled_folder().glob(f"*/{CONFIG_FILE}"))
     return sorted(names, key=lambda name: name != "photo")
+
+
+def page_names() -> list[str]:
+    """Those of them that need no style image, for which the page does not ask."""
+    return [name for name in bundled_names() if class_name(name) != "AdaINNet"]
+
+
+def class_name(model: str) -> str:
+    """What a model's config says it is.
+
+    Raises:
+        ModelError, HubError: there is no such model.
+    """
+    config = json.loads((locate(model) / CONFIG_FILE).read_text(encoding="utf-8"))
+    return str(config.get("class_name"))
 
 
 def short_name(source: str | Path) -> str:

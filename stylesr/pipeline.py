@@ -450,8 +450,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         """The network that takes style images."""
         if not self.painters:
             raise InputError(
-                "style_image is for a network that takes any picture as its style, of which none "
-                "is loaded; load 'any-style' too"
+                "style_image is for a network that takes any picture as its style (AdaINNet), "
+                "of which none is loaded; train/any_style.py trains one"
             )
         name = self.painters[0] if style is None else style
         if name not in self.painters:

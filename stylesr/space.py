@@ -15,7 +15,7 @@ from typing import Any
 from huggingface_hub import SpaceCardData
 
 from stylesr.errors import InputError
-from stylesr.hub import FOLDER_FILES, bundled_folder, bundled_names, fetch, short_name
+from stylesr.hub import FOLDER_FILES, bundled_folder, fetch, page_names, short_name
 from stylesr.images import Source, decode
 from stylesr.picture import Picture
 from stylesr.pipeline import Progress, StyleSRPipeline
@@ -114,7 +114,7 @@ def write_space(
         raise InputError(f"{str(folder)!r} is in use; give a new or empty folder")
     root = _clone()
     owner = repo_id.partition("/")[0]
-    sources = models or [f"{owner}/{name}" for name in bundled_names()]
+    sources = models or [f"{owner}/{name}" for name in page_names()]
     folders = _fetch(sources, token)
     pinned = {name: f"{source}@{path.name}" for name, (source, path) in folders.items()}
 

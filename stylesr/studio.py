@@ -17,10 +17,9 @@ from typing import Any
 import torch
 
 from stylesr.errors import ImageError, InputError, ModelError
-from stylesr.hub import CONFIG_FILE, bundled_folder, bundled_names, locate, short_name
+from stylesr.hub import bundled_folder, class_name, page_names, short_name
 from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
-from stylesr.models.adain_net import AdaINNet
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import StyleSRNet
 from stylesr.orders import Batch, Choices, Painting, Panel, Sketch
@@ -57,7 +56,8 @@ class Studio:
     """The models of a page and what it does with them. May be used by several threads.
 
     Args:
-        models: names or folders, that of the base first; None for all that come with the package.
+        models: names or folders, that of the base first; None for all that come with the package
+            and need no style image.
         device: on which networks run; None for a GPU where there is one.
         max_input_pixels, max_output_pixels: larger pictures are refused before work starts.
         max_batch: more pictures at once are refused.
@@ -77,7 +77,7 @@ class Studio:
         max_batch: int = MAX_BATCH,
         max_seconds: float = MAX_SECONDS,
     ) -> None:
-        self.models = bundled_names() if models is None else [str(model) for model in models]
+        self.models = page_names() if models is None else [str(model) for model in models]
         if not self.models:
             raise ModelError(
                 f"there is no model in {str(bundled_folder())!r}; train one as train/README.md "
@@ -95,11 +95,8 @@ class Studio:
 
     @property
     def names(self) -> list[str]:
-        """Names of the models as the pipeline knows them; the first one enlarges only.
-
-        Those that need a style image are not among them.
-        """
-        return [name for name, kind in self._classes.items() if kind != AdaINNet.__name__]
+        """Names of the models as the pipeline knows them; the first one enlarges only."""
+        return [short_name(model) for model in self.models]
 
     @property
     def styles(self) -> list[str]:
@@ -109,16 +106,8 @@ class Studio:
     @cached_property
     def enlargers(self) -> list[str]:
         """Names of other networks that enlarge, to compare with; by their configs alone."""
-        return [name for name in self.names if self._classes[name] != StyleSRNet.__name__]
-
-    @property
-    def painters(self) -> list[str]:
-        """Names of the models that take any picture as their style."""
-        return [name for name, kind in self._classes.items() if kind == AdaINNet.__name__]
-
-    @cached_property
-    def _classes(self) -> dict[str, str]:
-        return {short_name(model): _class_name(model) for model in self.models}
+        classes = {short_name(model): class_name(model) for model in self.models}
+        return [name for name, kind in classes.items() if kind != StyleSRNet.__name__]
 
     @property
     def has_detail(self) -> bool:
@@ -521,9 +510,3 @@ def _file_name(photo: str | Path, choices: Choices, base: str, plan: Plan) -> st
         styles.append(choices.mix)
     size = f"{plan.width}px" if choices.width else f"x{choices.scale:g}"
     return "-".join([stem, *styles, size]) + ".png"
-
-
-def _class_name(model: str) -> str:
-    """What a model's config says it is."""
-    config = json.loads((locate(model) / CONFIG_FILE).read_text(encoding="utf-8"))
-    return str(config.get("class_name"))
