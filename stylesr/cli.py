@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from stylesr import __version__, cli_hub
+from stylesr import __version__, cli_hub, cli_per_image
 from stylesr.errors import ImageError, InputError, StyleSRError
 
 __all__ = ["main"]
@@ -50,13 +50,7 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
 
     from stylesr import images
 
-    format = images.format_of(output)  # what can be refused is refused before work starts
-    if not Path(output).absolute().parent.is_dir():
-        raise InputError(f"there is no folder for {output!r}; make it first")
-    source = images.decode(picture)
-    if Path(output).exists() and os.path.samefile(picture, output):
-        raise InputError(f"{output!r} is the input; give the result another name")
-    images.encode(source, format)  # raises where the format cannot hold the transparency
+    source = images.decode_for(picture, output)  # what can be refused is refused before work starts
     for notice in source.notices:
         _tell(notice)
 
@@ -298,6 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_evaluate(commands)
     _add_shrink(commands)
+    cli_per_image.add(commands)
     cli_hub.add(commands)
     return parser
 

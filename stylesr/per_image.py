@@ -174,12 +174,12 @@ class Fit:
     Attributes:
         pixels: (1, 3, H·scale, W·scale) in [0, 1].
         steps: after which the result was taken.
-        error: mean squared error on the given pixels that were held out.
+        psnr: in dB, on the given pixels that were held out, all channels.
     """
 
     pixels: Tensor
     steps: int
-    error: float
+    psnr: float
 
 
 def prior(
@@ -228,7 +228,7 @@ def prior(
     noise = NOISE * torch.rand(1, INPUTS, *size, generator=generator)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     average: Tensor | None = None
-    best = Fit(picture, 0, float("inf"))
+    best = Fit(picture, 0, -float("inf"))
     for step in range(1, steps + 1):
         jitter = JITTER * torch.randn(noise.shape, generator=generator)
         result = network((noise + jitter).to(picture.device))[..., :height, :width]
@@ -241,9 +241,9 @@ def prior(
             average = result.detach() if average is None else average.lerp(result, share)
             if step % LOOK_EVERY == 0:
                 off = (downscale(average, scale) - picture).square().mean(1, keepdim=True)
-                error = float((off * held).sum() / held.sum())
-                if error < best.error:
-                    best = Fit(average.clone(), step, error)
+                psnr = -10 * float(((off * held).sum() / held.sum()).clamp_min(1e-10).log10())
+                if psnr > best.psnr:
+                    best = Fit(average.clone(), step, psnr)
         if report:
             report(step, steps)
         if step - best.steps >= patience:

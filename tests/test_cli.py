@@ -226,7 +226,15 @@ def test_an_old_result_is_replaced(cat: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["evaluate", "--help"], ["shrink", "--help"], ["nope"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["evaluate", "--help"],
+        ["shrink", "--help"],
+        ["gatys", "--help"],
+        ["nope"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = """

@@ -19,7 +19,7 @@ LAYERS = [
     {"colors", "images", "publishing", "screen"},
     {"models"},
     {"blending", "checkpoints", "data", "discovery", "loading", "losses", "passes", "releases"},
-    {"metrics"},
+    {"metrics", "per_image"},
     {"pipeline"},
     {"jobs", "orders", "speed", "video"},
     {"studio"},
@@ -32,7 +32,7 @@ LAYERS = [
     {"cards", "training"},
     {"comparison"},
     {"sharing", "space"},
-    {"cli_hub"},
+    {"cli_hub", "cli_per_image"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
