@@ -59,8 +59,8 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
     from stylesr import tiling
     from stylesr.pipeline import Progress, open_mix
 
-    pipe, mix = open_mix(_parse_mix(style))
-    work = pipe.stream(source, style=mix, **options)
+    pipe, asked = open_mix(_parse_mix(style), options.pop("enlarger", None))
+    work = pipe.stream(source, **asked, **options)
     with tqdm(unit="tile", desc="tiles", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -116,9 +116,9 @@ def _video(source: str, output: str, style: str = "photo", **options: Any) -> No
     from stylesr.pipeline import open_mix
 
     film = video.probe(source)
-    pipe, mix = open_mix(_parse_mix(style))
+    pipe, asked = open_mix(_parse_mix(style), options.pop("enlarger", None))
     with tqdm(total=film.frames or None, unit="frame", disable=None) as bar:
-        for progress in video.enhance(pipe, source, output, style=mix, **options):
+        for progress in video.enhance(pipe, source, output, **asked, **options):
             bar.update(progress.done - bar.n)
 
 
@@ -363,6 +363,12 @@ def _add_painting(parser: argparse.ArgumentParser) -> None:
         "--style",
         help="a released model, a local folder, a Hub id, or a mix of them such as "
         "starry-night:0.6,great-wave:0.4 (default: photo, plain enlargement)",
+    )
+    parser.add_argument(
+        "--enlarger",
+        metavar="MODEL",
+        help="a model such as srcnn-x4: the style paints at the picture's own size, and this one "
+        "enlarges that (default: the style does both)",
     )
     parser.add_argument(
         "--scale", type=float, help="how many times larger, up to 8; fractions too (default: 4)"

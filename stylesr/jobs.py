@@ -216,13 +216,15 @@ class _Worker:
         from stylesr.pipeline import open_mix
 
         self.job = job
-        self.pipe, self.style = open_mix(job.models)
-        self.pipe.plan((64, 64), style=self.style, **job.options)
+        options = dict(job.options)
+        self.pipe, asked = open_mix(job.models, options.pop("enlarger", None))
+        self.options = {**options, **asked}
+        self.pipe.plan((64, 64), **self.options)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that determines a result, but the picture."""
-        models = [self.pipe.fingerprints, self.style]
+        models = [self.pipe.fingerprints, self.options["style"]]
         parts = {**asdict(self.job), "models": models, "version": __version__}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -234,7 +236,7 @@ class _Worker:
         outcome = Outcome(str(item.source), str(item.target), "made")
         try:
             outcome = replace(outcome, source_sha256=sha256(item.source))
-            work = self.pipe.stream(item.source, style=self.style, **self.job.options)
+            work = self.pipe.stream(item.source, **self.options)
             result = tiling.drain(work, lambda _: None)
             if self.job.metadata == "strip":
                 result = replace(result, metadata={})

@@ -22,7 +22,14 @@ from stylesr.colors import keep_photo_colors, palette_only
 from stylesr.errors import InputError, ModelError
 from stylesr.hub import short_name
 from stylesr.images import Source, check, decode
-from stylesr.loading import check_bases, check_enlarger, check_name, load_models, save_models
+from stylesr.loading import (
+    check_bases,
+    check_enlarger,
+    check_name,
+    check_painter,
+    load_models,
+    save_models,
+)
 from stylesr.models.base import Generator as Net
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import TRUNK, StyleSRNet
@@ -31,6 +38,8 @@ from stylesr.passes import (
     BRUSHES,
     Pass,
     Size,
+    chain_passes,
+    check_whole,
     count_pixels,
     count_tiles,
     default_brush,
@@ -84,6 +93,8 @@ class Plan:
         seed, tile_size: as asked for.
         paints: whether a style takes part, and not photo models alone.
         weights: of each loaded network in the blended one.
+        enlarger: name of the network that enlarges what was painted; empty where no chain was
+            asked for.
         passes: the runs of networks that make the picture.
         photo_passes: those that enlarge it unpainted, for `color`.
     """
@@ -98,6 +109,7 @@ class Plan:
     tile_size: int | None
     paints: bool
     weights: tuple[tuple[str, float], ...]
+    enlarger: str
     passes: tuple[Pass, ...]
     photo_passes: tuple[Pass, ...]
 
@@ -116,12 +128,14 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         base_name: the base's name, under which it can be asked for and is saved.
         max_output_pixels: larger results are refused before work starts.
         enlargers: other networks that enlarge and can be asked for by name, such as an `SRCNN`;
-            the base can be one too, and then there are no styles.
+            the base can be one too, and then there are no styles of it.
+        painters: other networks that paint at a picture's own size, such as a `TransformerNet`;
+            what they paint is enlarged by the base, or by the enlarger that is asked for.
 
     Raises:
         InputError: a name that cannot be a folder's name, or two of the same.
-        ModelError: a style was trained from another base, or an enlarger paints or reads the
-            whole picture.
+        ModelError: a style was trained from another base, an enlarger paints or reads the whole
+            picture, or a painter does not keep the size.
     """
 
     def __init__(
@@ -131,16 +145,20 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         base_name: str = "photo",
         max_output_pixels: int = MAX_OUTPUT_PIXELS,
         enlargers: Mapping[str, Net] | None = None,
+        painters: Mapping[str, Net] | None = None,
     ) -> None:
         super().__init__()
         self._nets: dict[str, Net] = {base_name: photo}
-        for name, net in (*(styles or {}).items(), *(enlargers or {}).items()):
+        others = (styles or {}, painters or {}, enlargers or {})
+        for name, net in (pair for group in others for pair in group.items()):
             if name in self._nets:
                 raise InputError(f"a style cannot have the base's name, {name!r}")
             self._nets[name] = net
         for name, net in {base_name: photo, **(enlargers or {})}.items():
             if not isinstance(photo, StyleSRNet) or name != base_name:
                 check_enlarger(name, net)
+        for name, net in (painters or {}).items():
+            check_painter(name, net)
         for name, net in self._nets.items():
             check_name(name)
             net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -148,6 +166,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         self.base_name = base_name
         self.max_output_pixels = max_output_pixels
         self.enlargers = list(enlargers or {})
+        self.painters = list(painters or {})
         self._blends: dict[object, StyleSRNet] = {}
         self.register_modules(photo=photo)  # diffusers knows the base; `to` moves the styles along
 
@@ -213,8 +232,9 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         base_name, nets = load_models([str(s) for s in sources], revision, load)
         photo = nets.pop(base_name)
         styles = {name: net for name, net in nets.items() if isinstance(net, StyleSRNet)}
-        enlargers = {name: net for name, net in nets.items() if name not in styles}
-        return cls(photo, styles, base_name, max_output_pixels, enlargers)
+        painters = {k: net for k, net in nets.items() if net.paints and k not in styles}
+        enlargers = {k: net for k, net in nets.items() if k not in (*styles, *painters)}
+        return cls(photo, styles, base_name, max_output_pixels, enlargers, painters)
 
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Write a folder with a subfolder for each model, for `from_pretrained`.
@@ -246,6 +266,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         color: Color = "style",
         tile_size: int | None = None,
         output_type: OutputType = "pil",
+        enlarger: str | None = None,
     ) -> StyleSRPipelineOutput:
         """Enlarge and paint one picture or a list of them.
 
@@ -267,6 +288,9 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 needs less memory and more time. None takes 1120, and one tile up to 1536².
             output_type: "pil"; "np" for arrays (H, W, C); "pt" for tensors (C, H, W). The latter
                 are float32 in [0, 1]; C is 3, or 4 with alpha.
+            enlarger: a chain: the style paints at the picture's own size (or at the brush's), and
+                this loaded network, the base or an enlarger, makes that larger. None leaves it to
+                the style itself, or to the base where the style keeps the size.
 
         Returns:
             An object whose `images` is a list with a result for each picture.
@@ -289,6 +313,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             "seed": seed,
             "color": color,
             "tile_size": tile_size,
+            "enlarger": enlarger,
         }
         plans = [self.plan(_size(picture), **options) for picture in pictures]
         results = []
@@ -308,6 +333,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         seed: int = 0,
         color: Color = "style",
         tile_size: int | None = None,
+        enlarger: str | None = None,
     ) -> Generator[Progress, None, Picture]:
         """Enlarge and paint one picture step by step; close the generator to stop.
 
@@ -321,7 +347,9 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         Returns:
             The result, as the generator's value.
         """
-        plan = self.plan(_size(image), style, scale, strength, brush, seed, color, tile_size)
+        plan = self.plan(
+            _size(image), style, scale, strength, brush, seed, color, tile_size, enlarger
+        )
         picture = image if isinstance(image, Picture) else decode(image)
         return self._stream(picture, plan)
 
@@ -335,6 +363,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         seed: int = 0,
         color: Color = "style",
         tile_size: int | None = None,
+        enlarger: str | None = None,
     ) -> Plan:
         """Check the arguments and say what a run on a picture of `size` (height, width) will do.
 
@@ -355,19 +384,33 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 f"scale {scale} makes {size[1]}×{size[0]} pixels {target[1]}×{target[0]}, more "
                 f"than the {self.max_output_pixels:,} allowed; take a smaller scale or picture"
             )
+        if enlarger is not None and enlarger not in (self.base_name, *self.enlargers):
+            known = ", ".join([self.base_name, *self.enlargers])
+            raise InputError(f"enlarger {enlarger!r} is not loaded as one, only {known}")
         unpainted = photo_passes(size, target, self.photo.scales)
         paints = any(self._nets[name].paints for name, _ in weights)
-        if weights == ((self.base_name, 1.0),):  # nothing is painted
+        chained = ""
+        if not paints and enlarger is not None:
+            chained, brush, color = enlarger, 1, "style"
+            passes = photo_passes(size, target, self._nets[enlarger].scales, "enlarger")
+        elif weights == ((self.base_name, 1.0),):  # nothing is painted
             brush, color, passes = 1, "style", unpainted
         elif weights[0][0] in self.enlargers:
             scales = self._nets[weights[0][0]].scales
             brush, color, passes = 1, "style", photo_passes(size, target, scales, "style")
+        elif enlarger is not None or weights[0][0] in self.painters:
+            chained = enlarger or self.base_name
+            border = 0 if weights[0][0] in self.painters else BORDER
+            scales = self._nets[chained].scales
+            passes = chain_passes(size, target, brush, scales, border)
+            check_whole(weights[0][0], self._nets[weights[0][0]], passes)
+            brush = brush or 1
         else:
             brush = brush or (default_brush(target) if paints else 1)
             passes = style_passes(size, target, brush, BORDER if paints else 0)
         extra = () if color == "style" else unpainted
-        painter, steps = self._nets[weights[0][0]], (*passes, *extra)
-        runs = [(self.photo if step.network == "photo" else painter, step) for step in steps]
+        names = {"photo": self.base_name, "style": weights[0][0], "enlarger": chained}
+        runs = [(self._nets[names[step.network]], step) for step in (*passes, *extra)]
         return Plan(
             *target,
             tiles=sum(count_tiles(net, step, tile_size) for net, step in runs),
@@ -378,6 +421,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             tile_size=tile_size,
             paints=paints,
             weights=weights,
+            enlarger=chained,
             passes=passes,
             photo_passes=extra,
         )
@@ -394,6 +438,11 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 raise InputError(f"style {name!r} is not loaded, only {', '.join(self._nets)}")
             if name in self.enlargers and len(mix) > 1:
                 raise InputError(f"{name!r} only enlarges: ask for it alone, not in a mix")
+            if name in self.painters and (len(mix) > 1 or strength not in (0, 1)):
+                raise InputError(
+                    f"{name!r} is a {type(self._nets[name]).__name__}, which blends with nothing: "
+                    "ask for it alone, with strength 1"
+                )
         if set(mix) <= set(self.enlargers):
             return tuple((name, 1.0) for name in normalised(mix))
         shares = {name: strength * share for name, share in normalised(mix).items()}
@@ -452,7 +501,10 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
     ) -> Generator[object, None, Tensor]:
         """One pass after the other, and the output's size at the end; yields after each tile."""
         for step in passes:
-            net = self.photo if step.network == "photo" else self._network(plan.weights)
+            if step.network == "style":
+                net = self._network(plan.weights)
+            else:
+                net = self.photo if step.network == "photo" else self._nets[plan.enlarger]
             pixels = _fit(pixels, step.source)
             pixels = yield from run_pass(
                 net, pixels, step, seed=plan.seed, tile_size=plan.tile_size
@@ -463,14 +515,21 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
 # -- pictures in and out ----------------------------------------------------------------------
 
 
-def open_mix(models: Mapping[str, float]) -> tuple[StyleSRPipeline, dict[str, float] | None]:
-    """A pipeline of models, and the style to ask it for: their mix, or None for the only one.
+def open_mix(
+    models: Mapping[str, float], enlarger: str | None = None
+) -> tuple[StyleSRPipeline, dict[str, Any]]:
+    """A pipeline of models, and the options to ask it with.
 
     Args:
         models: released names, folders or Hub ids with their weights.
+        enlarger: another, that enlarges what they paint.
     """
     mix = {short_name(name): weight for name, weight in models.items()}
-    return StyleSRPipeline.from_pretrained(list(models)), mix if len(mix) > 1 else None
+    sources = list(dict.fromkeys([*models, enlarger] if enlarger else models))
+    options: dict[str, Any] = {"style": mix if len(mix) > 1 else None}
+    if enlarger:
+        options["enlarger"] = short_name(enlarger)
+    return StyleSRPipeline.from_pretrained(sources), options
 
 
 def _size(image: Source | Picture) -> Size:
