@@ -224,7 +224,8 @@ def prior(
         torch.manual_seed(seed)
         network = _Hourglass(channels)
     network.to(picture.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    size = [-(-side // 2**LEVELS) * 2**LEVELS for side in (height, width)]
+    unit = 2**LEVELS
+    size = [max(2, -(-side // unit)) * unit for side in (height, width)]  # 2: room to reflect
     noise = NOISE * torch.rand(1, INPUTS, *size, generator=generator)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     average: Tensor | None = None
