@@ -148,7 +148,7 @@ def disc() -> Tensor:
 
 def test_prior_enlarges_better_than_bicubic_without_seeing_the_original(disc: Tensor) -> None:
     lr = downscale(disc, 4).clamp(0, 1)
-    fit = prior(lr, scale=4, channels=8, steps=200)
+    fit = prior(lr, scale=4, channels=8, steps=300)
     assert fit.pixels.shape == disc.shape
     assert psnr_y(fit.pixels, disc, 4) > psnr_y(resize(lr, (64, 64)), disc, 4) + 1
 
