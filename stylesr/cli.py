@@ -249,6 +249,18 @@ def _shrink(model: str, photos: str) -> None:
     print(f"{folder.name}: {size / 1e6:.2f} MB in float16; measure it anew: stylesr evaluate")
 
 
+def _import(checkpoint: str, to: str) -> None:
+    from stylesr.importing import import_checkpoint
+
+    done = import_checkpoint(checkpoint, to)
+    factors = " ".join(f"×{scale}" for scale in done.model.scales)
+    parameters = sum(p.numel() for p in done.model.parameters())
+    print(f"{to}: {type(done.model).__name__} {factors}, {parameters / 1e6:.2f} M parameters")
+    for name, digest in done.sources.items():
+        print(f"  from {name}, SHA-256 {digest}")
+    print("  The licence of the weights is still their authors'.")
+
+
 def _parse_mix(text: str) -> dict[str, float]:
     """`name`, `a,b` or `a:0.6,b:0.4` as weights by name; a colon without a number is a name's."""
     mix: dict[str, float] = {}
@@ -292,6 +304,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_evaluate(commands)
     _add_shrink(commands)
+    _add_import(commands)
     cli_per_image.add(commands)
     cli_hub.add(commands)
     return parser
@@ -462,6 +475,20 @@ def _add_shrink(commands: Any) -> None:
     parser.set_defaults(command=_shrink)
     parser.add_argument("model", metavar="MODEL", help="a bundled name or a folder; rewritten")
     parser.add_argument("--photos", metavar="DIR", required=True, help="photos to judge by")
+
+
+def _add_import(commands: Any) -> None:
+    parser = commands.add_parser(
+        "import",
+        help="make a model's folder of a community's checkpoint (.pth)",
+        description="Make a model's folder of a checkpoint of a known architecture: Real-ESRGAN's "
+        "compact networks, RRDBNet, SPAN, RLFN, fast neural style, CycleGAN, MicroAST. A process "
+        "with limits on memory and time reads it, and runs no code of it.",
+        epilog="Example: stylesr import realesr-general-x4v3.pth --to my-upscaler",
+    )
+    parser.set_defaults(command=_import)
+    parser.add_argument("checkpoint", metavar="FILE", help="written by torch.save")
+    parser.add_argument("--to", metavar="DIR", required=True, help="a new or an empty folder")
 
 
 def _number_or_auto(text: str) -> int | None:

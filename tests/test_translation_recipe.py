@@ -126,6 +126,7 @@ def test_pix2pix_learns_its_pairs(
 ) -> None:
     """Negatives: far from what is given."""
     more = "--lr 5e-3 --steps 50 --preview-every 25 --ema 0.9 --dropout 0 --gan-loss vanilla"
+    more += " --save-every 50"
     assert here(translation, [*options(material, tmp_path / "x", "pix2pix"), *more.split()]) == 0
     figures = table(tmp_path / "x" / "figures.csv")
     assert figures[-1]["pixel"] < 0.8 * 255 / 3, "of two random pictures it is a third"
