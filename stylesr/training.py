@@ -128,7 +128,7 @@ def check_run(recipe: Any, **least: float) -> None:
     Raises:
         InputError: says which option, and what would work.
     """
-    for folder in filter(None, [*recipe.photos, recipe.preview_photos]):
+    for folder in filter(None, [*recipe.photos, getattr(recipe, "preview_photos", "")]):
         find_pictures(folder)
     least = {"steps": 1, "log_every": 1, "preview_every": 1, "save_every": 1, **least}
     for name, low in least.items():

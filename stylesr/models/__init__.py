@@ -2,6 +2,7 @@
 
 from stylesr.models.base import Generator
 from stylesr.models.compact import CompactNet
+from stylesr.models.dcgan import DCGAN
 from stylesr.models.espcn import ESPCN
 from stylesr.models.microast import MicroAST
 from stylesr.models.resnet_generator import ResnetGenerator
@@ -16,6 +17,7 @@ from stylesr.models.unet_generator import UNetGenerator
 from stylesr.models.vdsr import VDSR
 
 __all__ = [
+    "DCGAN",
     "ESPCN",
     "RLFN",
     "SPAN",

@@ -8,7 +8,32 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from stylesr.errors import InputError
 
-__all__ = ["PatchDiscriminator", "UNetDiscriminator", "VGGDiscriminator"]
+__all__ = ["NoiseDiscriminator", "PatchDiscriminator", "UNetDiscriminator", "VGGDiscriminator"]
+
+
+class NoiseDiscriminator(nn.Module):
+    """Judges small pictures of one size, the counterpart of `DCGAN` (Radford et al., 2016).
+
+    https://arxiv.org/abs/1511.06434, with spectral normalisation in place of batch normalisation.
+
+    Args:
+        channels: width at half the size; doubled with each halving, down to 4×4 pixels.
+        size: side of the pictures, a power of 2 from 16.
+    """
+
+    def __init__(self, channels: int = 64, size: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before, after = 3, channels
+        while size > 4:
+            layers += [_normalised(before, after, 4, stride=2), nn.LeakyReLU(0.2, inplace=True)]
+            before, after, size = after, 2 * after, size // 2
+        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(before, 1, 4)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, size, size), RGB in [0, 1], to scores (N, 1)."""
+        scores: Tensor = self.layers(2 * x - 1)
+        return scores.flatten(1)
 
 
 class PatchDiscriminator(nn.Module):
