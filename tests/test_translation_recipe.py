@@ -21,6 +21,7 @@ from tests.test_recipes import (
     interrupted,
     table,
     timeless,
+    torchrun,
 )
 from train import translation
 
@@ -218,3 +219,13 @@ def test_both_ways_are_six_calls(noise: Callable[..., torch.Tensor]) -> None:
     for one, two in zip(made, expected, strict=True):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
     assert F.l1_loss(made.a_same, made.a_again) > 0
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_their_batches(material: Path, tmp_path: Path) -> None:
+    """Each has crops of its own; weights agree, and differ from those of one process."""
+    torchrun(TRAIN / "translation.py", *options(material, tmp_path / "two", "cyclegan"))
+    values = json.loads((tmp_path / "two" / "recipe.json").read_text())
+    assert values["processes"] == 2
+    assert all(row["cycle"] > 0 for row in table(tmp_path / "two" / "losses.csv"))
+    ResnetGenerator.from_pretrained(tmp_path / "two" / "model")
