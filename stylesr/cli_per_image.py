@@ -114,13 +114,17 @@ def _add_gatys(commands: Any) -> None:
         "--works", nargs="+", required=True, metavar="FILE", help="whose style; several are mixed"
     )
     parser.add_argument(
-        "--side", type=int, help="longest side of the result; the time goes by its square (512)"
+        "--side",
+        type=int,
+        help="longest side of the result; the time goes by its square (default: 512)",
     )
     parser.add_argument(
         "--work-side", type=int, help="of the works: larger for larger strokes (default: --side)"
     )
     parser.add_argument(
-        "--start", choices=("photo", "noise"), help="noise is freer, the photo less clear (photo)"
+        "--start",
+        choices=("photo", "noise"),
+        help="noise is freer, the photo less clear (default: photo)",
     )
     parser.add_argument(
         "--sizes", type=int, help="at which it is painted, each twice the one before (default: 3)"

@@ -65,11 +65,11 @@ def load_rgb(path: str | Path, reduce: float = 1.0, at_most: int | None = None) 
 
 
 def load_folder(
-    folder: str | Path, *, at_least: int, reduce: float = 1.0, at_most: int = LARGEST
+    folder: str | Path, *, at_least: int, reduce: float = 1.0, at_most: int | None = None
 ) -> list[Tensor]:
     """Read a folder of pictures; those with a side below `at_least` pixels are left out.
 
-    Pictures of more than `at_most` pixels a side, as a rule 2000, are made smaller.
+    Pictures of more than `at_most` pixels a side, 2000 where it is left out, are made smaller.
 
     Raises:
         InputError: more than one in a hundred cannot be read, or none is large enough.
@@ -77,7 +77,7 @@ def load_folder(
     pictures, broken, paths = [], [], find_pictures(folder)
     for path in tqdm(paths, desc=f"reading {folder}", leave=False, disable=None):
         try:
-            pictures.append(load_rgb(path, reduce, at_most))
+            pictures.append(load_rgb(path, reduce, at_most or LARGEST))
         except ImageError:
             broken.append(path.name)
     if len(broken) * 100 > len(paths):
