@@ -4,12 +4,12 @@
     net.save_pretrained("my-upscaler")  # config.json and safetensors, like every model here
 
 The architecture and its sizes are read from the names and shapes of the weights. Pickles are
-opened with `weights_only=True`, so that none can run code.
+opened with `weights_only=True`, so that none can run code. For a file whose origin is in doubt,
+`stylesr.importing` does the same in a process of its own.
 """
 
 import math
 import re
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stylesr.errors import InputError, ModelError
-from stylesr.models import RLFN, SPAN, CompactNet, Generator, MicroAST, RRDBNet, TransformerNet
+from stylesr.models import (
+    RLFN,
+    SPAN,
+    CompactNet,
+    Generator,
+    MicroAST,
+    ResnetGenerator,
+    RRDBNet,
+    TransformerNet,
+)
 
-__all__ = ["load_checkpoint"]
+__all__ = ["files_of", "load_checkpoint"]
+
+MAX_BYTES = 500_000_000  # of a file, and of its weights
+MAX_TENSORS = 2000
 
 State: TypeAlias = dict[str, Tensor]
 Rules: TypeAlias = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
@@ -33,7 +45,8 @@ def load_checkpoint(path: str | Path) -> Generator:
 
     Known are CompactNet (Real-ESRGAN's SRVGGNetCompact with PReLU), RLFN, RRDBNet (by the names
     of BasicSR and Real-ESRGAN, of BSRGAN, and of the first ESRGAN), SPAN (its branches are fused),
-    TransformerNet (fast neural style, as in pytorch/examples) and MicroAST. The last is published
+    TransformerNet (fast neural style, as in pytorch/examples), ResnetGenerator (CycleGAN's, also
+    with dropout and with the running statistics of old files) and MicroAST. The last is published
     in four files, for content encoder, style encoder, modulator and decoder: give any of them, and
     the others are taken from beside it.
 
@@ -107,11 +120,10 @@ def _read(path: Path) -> State:
     """The weights of a file by name, floating-point ones as float32."""
     if not path.is_file():
         raise ModelError(f"there is no checkpoint {str(path)!r}")
+    if path.stat().st_size > MAX_BYTES:
+        raise ModelError(f"{path} has {path.stat().st_size:,} bytes; {MAX_BYTES:,} are the most")
     try:
-        # Only files in today's format, which are zip archives, can be mapped.
-        found = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile pickle raises nearly anything
         first = (str(error).splitlines() or [""])[0]
         raise ModelError(
@@ -123,14 +135,33 @@ def _read(path: Path) -> State:
             break
     if not isinstance(found, Mapping) or not found:
         raise ModelError(f"{path} holds a {type(found).__name__}, not named weights")
-    state: State = {}
+    if len(found) > MAX_TENSORS:
+        raise ModelError(f"{path} holds {len(found):,} tensors; {MAX_TENSORS:,} are the most")
+    left = MAX_BYTES
     for name, tensor in found.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ModelError(f"{path}: {name!r} is a {type(tensor).__name__}, not a weight")
+        _check_dense(path, name, tensor)
+        left -= tensor.numel() * tensor.element_size()
+        if left < 0:
+            raise ModelError(f"{path}: its weights are of more than {MAX_BYTES:,} bytes")
+    state: State = {}
+    for name, tensor in found.items():
         state[name] = tensor.float() if tensor.is_floating_point() else tensor
         if not bool(state[name].isfinite().all()):
             raise ModelError(f"{path}: {name} has values that are not finite")
     return state
+
+
+def _check_dense(path: Path, name: str, tensor: Tensor) -> None:
+    """Refuse what is no plain block of numbers, before a number of it is looked at."""
+    kind = tensor.dtype
+    if tensor.layout != torch.strided or tensor.is_quantized or kind.is_complex:
+        raise ModelError(f"{path}: {name} is {tensor.layout} of {kind}, not a dense weight")
+    if tensor.device.type != "cpu":
+        raise ModelError(f"{path}: {name} is on {tensor.device}, without values")
+    if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+        raise ModelError(f"{path}: {name} claims {tuple(tensor.shape)}, more than the file holds")
 
 
 MICROAST_PARTS = ("content_encoder", "style_encoder", "modulator", "decoder")
@@ -143,13 +174,25 @@ MICROAST_MARKS = (
 
 def _gather_microast(path: Path) -> State:
     """The weights of all four files, each name after its part's."""
-    part = next((part for part in MICROAST_PARTS if part in path.name), None)
-    if part is None:
+    files = _microast_files(path)
+    if not files:
         raise ModelError(
             f"{path} is a part of MicroAST; its name must say which: {', '.join(MICROAST_PARTS)}"
         )
-    files = {other: path.with_name(path.name.replace(part, other)) for other in MICROAST_PARTS}
     return {f"{p}.{name}": t for p, file in files.items() for name, t in _read(file).items()}
+
+
+def _microast_files(path: Path) -> dict[str, Path]:
+    """The four files by part; none where the name does not say which it is."""
+    part = next((part for part in MICROAST_PARTS if part in path.name), None)
+    if part is None:
+        return {}
+    return {other: path.with_name(path.name.replace(part, other)) for other in MICROAST_PARTS}
+
+
+def files_of(path: Path, model: Generator) -> list[Path]:
+    """The files from which `load_checkpoint` has read a model."""
+    return list(_microast_files(path).values()) if isinstance(model, MicroAST) else [path]
 
 
 # -- the architectures ----------------------------------------------------------------------------
@@ -228,6 +271,30 @@ def _transformer_config(state: State) -> dict[str, Any]:
         "channels": len(state["conv1.conv2d.weight"]),
         "blocks": _count(state, r"res(\d+)\."),
     }
+
+
+def _resnet_config(state: State) -> dict[str, Any]:
+    return {
+        "channels": len(state["model.1.weight"]),
+        "blocks": _count(state, r"model\.(\d+)\.conv_block\."),
+    }
+
+
+def _by_place(state: State) -> State:
+    """ResnetGenerator's weights by our names: upstream counts its layers, whatever they are."""
+    blocks = _resnet_config(state)["blocks"]
+    ours = {1: "encoder.0", 4: "encoder.3", 7: "encoder.6"}
+    ours |= {10 + blocks: "decoder.0", 13 + blocks: "decoder.3", 17 + blocks: "decoder.6"}
+
+    def rename(name: str) -> str:
+        if match := re.fullmatch(r"model\.(\d+)\.(weight|bias)", name):
+            return f"{ours.get(int(match[1]), match[0])}.{match[2]}"
+        if match := re.fullmatch(r"model\.(\d+)\.conv_block\.(\d)\.(weight|bias)", name):
+            layer = 0 if match[2] == "1" else 3  # the second is 6 where dropout lies between
+            return f"blocks.{int(match[1]) - 10}.layers.{layer}.{match[3]}"
+        return name
+
+    return {rename(name): tensor for name, tensor in state.items()}
 
 
 def _microast_config(state: State) -> dict[str, Any]:
@@ -317,6 +384,13 @@ KNOWN = (
             (r"^in5\.", "decoder.4.norm."),
         ),
         dropped=r"(.*\.)?in\d+\.running_(mean|var)",  # of old files: it reads each picture's own
+    ),
+    _Architecture(
+        ResnetGenerator,
+        "model.10.conv_block.1.weight",
+        _resnet_config,
+        dropped=r".*\.(running_(mean|var)|num_batches_tracked)",  # of old files
+        convert=_by_place,
     ),
     _Architecture(
         MicroAST,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from stylesr import __version__, cli_hub
+from stylesr import __version__, cli_hub, cli_per_image
 from stylesr.errors import ImageError, InputError, StyleSRError
 
 __all__ = ["main"]
@@ -51,13 +51,7 @@ def _enhance(picture: str, output: str, style: str = "", **options: Any) -> None
 
     from stylesr import images
 
-    format = images.format_of(output)  # what can be refused is refused before work starts
-    if not Path(output).absolute().parent.is_dir():
-        raise InputError(f"there is no folder for {output!r}; make it first")
-    source = images.decode(picture)
-    if Path(output).exists() and os.path.samefile(picture, output):
-        raise InputError(f"{output!r} is the input; give the result another name")
-    images.encode(source, format)  # raises where the format cannot hold the transparency
+    source = images.decode_for(picture, output)  # what can be refused is refused before work starts
     for notice in source.notices:
         _tell(notice)
 
@@ -66,8 +60,8 @@ def _enhance(picture: str, output: str, style: str = "", **options: Any) -> None
     from stylesr import tiling
     from stylesr.pipeline import Progress, open_mix
 
-    pipe, mix = open_mix(_parse_mix(style))
-    work = pipe.stream(source, style=mix, **options)
+    pipe, asked = open_mix(_parse_mix(style), options.pop("enlarger", None))
+    work = pipe.stream(source, **asked, **options)
     with tqdm(unit="tile", desc="tiles", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -124,9 +118,9 @@ def _video(source: str, output: str, style: str = "", **options: Any) -> None:
     from stylesr.pipeline import open_mix
 
     film = video.probe(source)
-    pipe, mix = open_mix(_parse_mix(style))
+    pipe, asked = open_mix(_parse_mix(style), options.pop("enlarger", None))
     with tqdm(total=film.frames or None, unit="frame", disable=None) as bar:
-        for progress in video.enhance(pipe, source, output, style=mix, **options):
+        for progress in video.enhance(pipe, source, output, **asked, **options):
             bar.update(progress.done - bar.n)
 
 
@@ -237,9 +231,9 @@ def _write_card(folder: Path, given: Any, words: Any) -> None:
     from stylesr.pipeline import StyleSRPipeline
 
     pipe = StyleSRPipeline.from_pretrained(folder)
-    if given.photos and (given.paintings or not pipe.painters):
+    if given.photos and (given.paintings or not pipe.any_style):
         shown = previews.find_photos(given.photos, words[folder.name].preview)
-        if pipe.painters:
+        if pipe.any_style:
             works = likeness.load_unseen(Path(given.paintings), words, folder.name)
             titles = [Path(name).stem for name in words[folder.name].unseen]
             works_shown = dict(list(zip(titles, works, strict=True))[:3])
@@ -279,6 +273,18 @@ def _usual_style(options: dict[str, Any]) -> str:
             "package; train/any_style.py trains one"
         )
     return painters[0]
+
+
+def _import(checkpoint: str, to: str) -> None:
+    from stylesr.importing import import_checkpoint
+
+    done = import_checkpoint(checkpoint, to)
+    factors = " ".join(f"×{scale}" for scale in done.model.scales)
+    parameters = sum(p.numel() for p in done.model.parameters())
+    print(f"{to}: {type(done.model).__name__} {factors}, {parameters / 1e6:.2f} M parameters")
+    for name, digest in done.sources.items():
+        print(f"  from {name}, SHA-256 {digest}")
+    print("  The licence of the weights is still their authors'.")
 
 
 def _parse_mix(text: str) -> dict[str, float]:
@@ -324,6 +330,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_evaluate(commands)
     _add_shrink(commands)
+    _add_import(commands)
+    cli_per_image.add(commands)
     cli_hub.add(commands)
     return parser
 
@@ -407,6 +415,12 @@ def _add_painting(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="N",
         help="how much of each --style-image (default: all alike)",
+    )
+    parser.add_argument(
+        "--enlarger",
+        metavar="MODEL",
+        help="a model such as srcnn-x4: the style paints at the picture's own size, and this one "
+        "enlarges that (default: the style does both)",
     )
     parser.add_argument(
         "--scale", type=float, help="how many times larger, up to 8; fractions too (default: 4)"
@@ -500,6 +514,20 @@ def _add_shrink(commands: Any) -> None:
     parser.set_defaults(command=_shrink)
     parser.add_argument("model", metavar="MODEL", help="a bundled name or a folder; rewritten")
     parser.add_argument("--photos", metavar="DIR", required=True, help="photos to judge by")
+
+
+def _add_import(commands: Any) -> None:
+    parser = commands.add_parser(
+        "import",
+        help="make a model's folder of a community's checkpoint (.pth)",
+        description="Make a model's folder of a checkpoint of a known architecture: Real-ESRGAN's "
+        "compact networks, RRDBNet, SPAN, RLFN, fast neural style, CycleGAN, MicroAST. A process "
+        "with limits on memory and time reads it, and runs no code of it.",
+        epilog="Example: stylesr import realesr-general-x4v3.pth --to my-upscaler",
+    )
+    parser.set_defaults(command=_import)
+    parser.add_argument("checkpoint", metavar="FILE", help="written by torch.save")
+    parser.add_argument("--to", metavar="DIR", required=True, help="a new or an empty folder")
 
 
 def _number_or_auto(text: str) -> int | None:

@@ -33,6 +33,7 @@ __all__ = [
     "Source",
     "check",
     "decode",
+    "decode_for",
     "encode",
     "format_of",
     "save",
@@ -305,6 +306,23 @@ def format_of(path: str | Path) -> str:
             f"use one of .{', .'.join(sorted(_EXTENSIONS))}"
         )
     return _EXTENSIONS[extension].lower()
+
+
+def decode_for(source: str | Path, output: str | Path) -> Picture:
+    """Read a picture of which `output` is to be made; what could not be written is refused first.
+
+    Raises:
+        ImageError: As for `decode`, `format_of` and `encode`.
+        InputError: There is no folder for `output`, or it is the picture itself.
+    """
+    format = format_of(output)
+    if not Path(output).absolute().parent.is_dir():
+        raise InputError(f"there is no folder for {str(output)!r}; make it first")
+    picture = decode(source)
+    if Path(output).exists() and os.path.samefile(source, output):
+        raise InputError(f"{str(output)!r} is the input; give the result another name")
+    encode(picture, format)  # raises where the format cannot hold the transparency
+    return picture
 
 
 def encode(picture: Picture, format: str = "png", *, quality: int | None = None) -> bytes:

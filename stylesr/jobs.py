@@ -216,16 +216,20 @@ class _Worker:
         from stylesr.pipeline import open_mix
 
         self.job = job
-        self.pipe, self.style = open_mix(job.models)
-        self.pipe.plan((64, 64), style=self.style, **job.options)
-        shown = {k: v for k, v in job.options.items() if k in ("style_image", "style_weights")}
+        options = dict(job.options)
+        self.pipe, asked = open_mix(job.models, options.pop("enlarger", None))
+        self.options = {**options, **asked}
+        self.pipe.plan((64, 64), **self.options)
+        shown = {k: v for k, v in options.items() if k in ("style_image", "style_weights")}
         if shown:  # what cannot be read is refused before any work
-            self.pipe.read_style(shown.get("style_image"), shown.get("style_weights"), self.style)
+            self.pipe.read_style(
+                shown.get("style_image"), shown.get("style_weights"), asked["style"]
+            )
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that determines a result, but the picture."""
-        models = [self.pipe.fingerprints, self.style]
+        models = [self.pipe.fingerprints, self.options["style"]]
         options = dict(self.job.options)
         if "style_image" in options:
             options["style_image"] = sha256_each(options["style_image"])
@@ -240,7 +244,7 @@ class _Worker:
         outcome = Outcome(str(item.source), str(item.target), "made")
         try:
             outcome = replace(outcome, source_sha256=sha256(item.source))
-            work = self.pipe.stream(item.source, style=self.style, **self.job.options)
+            work = self.pipe.stream(item.source, **self.options)
             result = tiling.drain(work, lambda _: None)
             if self.job.metadata == "strip":
                 result = replace(result, metadata={})

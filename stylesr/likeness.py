@@ -245,7 +245,7 @@ def any_style_rows(
     goals = [[judge.look(work) for judge in judges] for work in works]
     styles = [pipe.read_style(Picture(work)) for work in works]
     codes = [peer.encode_style(work[None]) for work in works] if peer else []
-    for path in progress(photos, pipe.painters[0]):
+    for path in progress(photos, pipe.any_style[0]):
         hr = hr_picture(path)
         seen_photo = [judge.look(hr.pixels) for judge in judges]
         for index, (style, goal) in enumerate(zip(styles, goals, strict=True)):

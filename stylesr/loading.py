@@ -1,5 +1,6 @@
 """The models of a pipeline: load them with their base, save them to one folder, check the tie."""
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = [
     "check_bases",
     "check_enlarger",
     "check_name",
+    "check_painter",
     "load_models",
     "save_models",
 ]
@@ -38,7 +40,8 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
 
     Returns:
         The base's name, and all networks by name in the order given. Where there is neither a
-        StyleSRNet nor an AdaINNet, the first network is the base.
+        StyleSRNet nor an AdaINNet, the first network that enlarges is the base, and `photo` where
+        there is none.
 
     Raises:
         InputError: no source, or two of the same name.
@@ -59,7 +62,8 @@ def load_models(sources: Sequence[str], revision: str | None, load: Load) -> Nam
     if len(bases) > 1:
         raise ModelError(f"a pipeline has one base, but {' and '.join(bases)} are bases")
     if not blending:
-        return next(iter(nets)), nets
+        enlarging = [name for name, net in nets.items() if not net.paints]
+        return (enlarging[0], nets) if enlarging else ("photo", {**nets, "photo": load("photo")})
     return (bases[0], nets) if bases else _with_base(nets, blending, load)
 
 
@@ -123,6 +127,17 @@ def check_enlarger(name: str, net: Generator) -> None:
     if net.paints or net.receptive_field(net.scales[-1]) is None:
         raise ModelError(
             f"{name!r} is a {type(net).__name__}, which does not run in tiles; call it by itself"
+        )
+
+
+def check_painter(name: str, net: Generator) -> None:
+    """Raise ModelError unless the network repaints a picture at its size, and needs no other."""
+    inputs = inspect.signature(net.forward).parameters.values()
+    needed = [p.name for p in inputs if p.default is inspect.Parameter.empty]
+    if not net.paints or net.scales != (1,) or len(needed) > 1:
+        raise ModelError(
+            f"{name!r} is a {type(net).__name__}, which is no style that keeps a picture's size; "
+            "call it by itself"
         )
 
 

@@ -3,7 +3,7 @@
 StyleSRNet enlarges by 1, 2 or 4. Any factor up to 8 is made of these: the smallest one that reaches
 the wanted size, antialiased reduction to it, and above ×4 one more ×2 by `photo`. With a brush the
 style paints a smaller picture and `photo` enlarges the rest. Networks of other factors run as often
-as it takes.
+as it takes. In a chain a style paints at the picture's own size, and any network enlarges that.
 """
 
 import math
@@ -28,6 +28,8 @@ __all__ = [
     "MAX_SCALE",
     "Pass",
     "Size",
+    "chain_passes",
+    "check_whole",
     "count_pixels",
     "count_tiles",
     "default_brush",
@@ -37,7 +39,7 @@ __all__ = [
     "target_size",
 ]
 
-Network: TypeAlias = Literal["photo", "style"]
+Network: TypeAlias = Literal["photo", "style", "enlarger"]
 Size: TypeAlias = tuple[int, int]  # (height, width)
 
 BRUSHES = (1, 2, 4)
@@ -47,6 +49,7 @@ BORDER = 12  # trunk pixels around a picture that is painted: without, a style l
 READ_SIDE = 1024  # output pixels of the copy from which an AdaINNet takes a photo's statistics
 TILE_SIZE = 1024 + 2 * BORDER * TRUNK  # output pixels: pictures of 2048 and 4096 divide evenly
 WHOLE_SIZE = 1536  # output pixels up to which a picture is not divided
+WHOLE_PIXELS = 4_000_000  # of a picture that is never divided: its network reads all of it
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,32 @@ def style_passes(size: Size, target: Size, brush: int, border: int = BORDER) -> 
     return tuple(passes)
 
 
+def chain_passes(
+    size: Size, target: Size, brush: int | None, scales: Sequence[int], border: int = 0
+) -> tuple[Pass, ...]:
+    """Passes that paint at the picture's own size, then enlarge that by a network of `scales`.
+
+    With a brush it is painted at `target` divided by it. A reduction comes before the painting.
+    """
+    painted = size if _needed(size, target) > 1 else target
+    if brush:
+        painted = (math.ceil(target[0] / brush), math.ceil(target[1] / brush))
+    first = Pass("style", painted, 1, border)
+    if _needed(painted, target) <= 1:
+        return (first,)
+    return (first, *photo_passes(painted, target, scales, "enlarger"))
+
+
+def check_whole(name: str, net: Net, passes: Sequence[Pass]) -> None:
+    """Raise InputError where a network that reads the whole picture would get one too large."""
+    for height, width in (step.source for step in passes if step.network == "style"):
+        if net.receptive_field(1) is None and height * width > WHOLE_PIXELS:
+            raise InputError(
+                f"{name!r} reads a picture as a whole, of up to {WHOLE_PIXELS:,} pixels; this one "
+                f"has {width}×{height}: make it smaller first, or give a larger brush"
+            )
+
+
 def _first(
     network: Network, size: Size, target: Size, scales: Sequence[int], border: int = 0
 ) -> Pass:
@@ -132,7 +161,8 @@ def _needed(size: Size, target: Size) -> float:
 
 def count_tiles(net: Net, step: Pass, tile_size: int | None) -> int:
     """How many tiles `run_pass` will compute."""
-    return len(tiling.plan(*_padded_size(net, step), tile_size=_tile_size(net, step, tile_size)))
+    padded = _padded_size(net, step)
+    return len(tiling.plan(*padded, tile_size=_tile_size(net, step, tile_size)))
 
 
 def count_pixels(net: Net, step: Pass) -> int:
@@ -159,7 +189,7 @@ def run_pass(
         step: gives the factor and the border.
         seed: of the noise of what paints.
         tile_size: in output pixels, a multiple of 4; None takes 1120, and one tile for a result
-            of up to 1536².
+            of up to 1536². A network that reads the whole picture gets it in one tile.
         style, strength: of an AdaINNet. It takes the picture's statistics once, from a copy of at
             most 1024 output pixels a side, and all tiles use these.
 
@@ -184,8 +214,6 @@ def run_pass(
         assert style is not None, "a pipeline has read it"
         content = _read(net, pixels, factor)
         options = {"style": style, "content": content, "strength": strength}
-    overlap = net.receptive_field(factor)
-    assert overlap is not None, "a pipeline takes no other networks"
     height, width = step.source
     padded = _padded_size(net, step)
     output = yield from tiling.run(
@@ -193,7 +221,7 @@ def run_pass(
         _pad(pixels, padded, before),
         factor=factor,
         tile_size=_tile_size(net, step, tile_size),
-        overlap=overlap,
+        overlap=net.receptive_field(factor) or 0,
         multiple=net.multiple_of(factor),
     )
     start = before * factor
@@ -226,6 +254,8 @@ def _pad(image: Tensor, size: Size, before: int) -> Tensor:
 
 def _tile_size(net: Net, step: Pass, tile_size: int | None) -> int | None:
     """In input pixels, a multiple of what the network takes; None for one tile."""
+    if net.receptive_field(step.factor) is None:
+        return None
     if tile_size is None:
         if max(step.result) <= WHOLE_SIZE:
             return None

@@ -22,7 +22,14 @@ from stylesr.colors import keep_photo_colors, palette_only
 from stylesr.errors import InputError, ModelError
 from stylesr.hub import short_name
 from stylesr.images import Source, check, decode
-from stylesr.loading import check_bases, check_enlarger, check_name, load_models, save_models
+from stylesr.loading import (
+    check_bases,
+    check_enlarger,
+    check_name,
+    check_painter,
+    load_models,
+    save_models,
+)
 from stylesr.models.adain_net import AdaINNet, Statistics, mixed
 from stylesr.models.base import Generator as Net
 from stylesr.models.base import check_range
@@ -32,6 +39,8 @@ from stylesr.passes import (
     BRUSHES,
     Pass,
     Size,
+    chain_passes,
+    check_whole,
     count_pixels,
     count_tiles,
     default_brush,
@@ -91,6 +100,8 @@ class Plan:
         paints: whether a style takes part, and not photo models alone.
         weights: of each loaded network in the blended one.
         strength: of a style that is shown as a picture; other strengths are part of the weights.
+        enlarger: name of the network that enlarges what was painted; empty where no chain was
+            asked for.
         passes: the runs of networks that make the picture.
         photo_passes: those that enlarge it unpainted, for `color`.
     """
@@ -106,6 +117,7 @@ class Plan:
     paints: bool
     weights: tuple[tuple[str, float], ...]
     strength: float
+    enlarger: str
     passes: tuple[Pass, ...]
     photo_passes: tuple[Pass, ...]
 
@@ -124,13 +136,16 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         base_name: the base's name, under which it can be asked for and is saved.
         max_output_pixels: larger results are refused before work starts.
         enlargers: other networks that enlarge and can be asked for by name, such as an `SRCNN`;
-            the base can be one too, and then there are no styles.
-        painters: networks that take any picture as their style (`AdaINNet`), by name.
+            the base can be one too, and then there are no styles of it.
+        painters: other networks that paint, and blend with nothing: an `AdaINNet`, which takes any
+            picture as its style (`any_style` has the names of these), or one that keeps a picture's
+            size, such as a `TransformerNet`; what that paints is enlarged by the base, or by the
+            enlarger that is asked for.
 
     Raises:
         InputError: a name that cannot be a folder's name, or two of the same.
-        ModelError: a style was trained from another base, or an enlarger paints or reads the
-            whole picture.
+        ModelError: a style was trained from another base, an enlarger paints or reads the whole
+            picture, or a painter does not keep the size.
     """
 
     def __init__(
@@ -140,25 +155,30 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         base_name: str = "photo",
         max_output_pixels: int = MAX_OUTPUT_PIXELS,
         enlargers: Mapping[str, Net] | None = None,
-        painters: Mapping[str, AdaINNet] | None = None,
+        painters: Mapping[str, Net] | None = None,
     ) -> None:
         super().__init__()
         self._nets: dict[str, Net] = {base_name: photo}
-        for others in (styles, enlargers, painters):
-            for name, net in (others or {}).items():
-                if name in self._nets:
-                    raise InputError(f"a style cannot have the base's name, {name!r}")
-                self._nets[name] = net
+        others = (styles or {}, painters or {}, enlargers or {})
+        for name, net in (pair for group in others for pair in group.items()):
+            if name in self._nets:
+                raise InputError(f"a style cannot have the base's name, {name!r}")
+            self._nets[name] = net
         for name, net in {base_name: photo, **(enlargers or {})}.items():
             if not isinstance(photo, StyleSRNet) or name != base_name:
                 check_enlarger(name, net)
+        for name, net in (painters or {}).items():
+            if not isinstance(net, AdaINNet):
+                check_painter(name, net)
         for name, net in self._nets.items():
             check_name(name)
             net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         check_bases(base_name, photo, styles or {})
         self.base_name = base_name
         self.max_output_pixels = max_output_pixels
-        self.enlargers, self.painters = list(enlargers or {}), list(painters or {})
+        self.enlargers = list(enlargers or {})
+        self.any_style = [k for k, net in (painters or {}).items() if isinstance(net, AdaINNet)]
+        self.painters = [name for name in painters or {} if name not in self.any_style]
         self._shown: dict[object, Statistics] = {}
         self._blends: dict[object, StyleSRNet] = {}
         self.register_modules(photo=photo)  # diffusers knows the base; `to` moves the styles along
@@ -169,7 +189,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
 
         Neither what only enlarges nor what needs a style image is among them.
         """
-        others = (self.base_name, *self.enlargers, *self.painters)
+        others = (self.base_name, *self.enlargers, *self.any_style)
         return [name for name in self._nets if name not in others]
 
     @property
@@ -229,8 +249,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         base_name, nets = load_models([str(s) for s in sources], revision, load)
         photo = nets.pop(base_name)
         styles = {name: net for name, net in nets.items() if isinstance(net, StyleSRNet)}
-        painters = {name: net for name, net in nets.items() if isinstance(net, AdaINNet)}
-        enlargers = {k: net for k, net in nets.items() if k not in styles and k not in painters}
+        painters = {k: net for k, net in nets.items() if net.paints and k not in styles}
+        enlargers = {k: net for k, net in nets.items() if k not in (*styles, *painters)}
         return cls(photo, styles, base_name, max_output_pixels, enlargers, painters)
 
     def save_pretrained(self, save_directory: str | Path) -> None:
@@ -265,6 +285,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         output_type: OutputType = "pil",
         style_image: Shown = None,
         style_weights: Sequence[float] | None = None,
+        enlarger: str | None = None,
     ) -> StyleSRPipelineOutput:
         """Enlarge and paint one picture or a list of them.
 
@@ -286,10 +307,13 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 needs less memory and more time. None takes 1120, and one tile up to 1536².
             output_type: "pil"; "np" for arrays (H, W, C); "pt" for tensors (C, H, W). The latter
                 are float32 in [0, 1]; C is 3, or 4 with alpha.
-            style_image: a picture to paint like, for a network that takes any (`painters`), or a
+            style_image: a picture to paint like, for a network that takes any (`any_style`), or a
                 list of them, or what `read_style` gave; `style` is then that network's name, or
                 None for the first one.
             style_weights: how much of each style image; None for all alike.
+            enlarger: a chain: the style paints at the picture's own size (or at the brush's), and
+                this loaded network, the base or an enlarger, makes that larger. None leaves it to
+                the style itself, or to the base where the style keeps the size.
 
         Returns:
             An object whose `images` is a list with a result for each picture.
@@ -314,6 +338,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             "tile_size": tile_size,
             "style_image": style_image,
             "style_weights": style_weights,
+            "enlarger": enlarger,
         }
         plans = [self.plan(_size(picture), **options) for picture in pictures]
         results = []
@@ -335,6 +360,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         tile_size: int | None = None,
         style_image: Shown = None,
         style_weights: Sequence[float] | None = None,
+        enlarger: str | None = None,
     ) -> Generator[Progress, None, Picture]:
         """Enlarge and paint one picture step by step; close the generator to stop.
 
@@ -349,7 +375,17 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             The result, as the generator's value.
         """
         plan = self.plan(
-            _size(image), style, scale, strength, brush, seed, color, tile_size, style_image
+            _size(image),
+            style,
+            scale,
+            strength,
+            brush,
+            seed,
+            color,
+            tile_size,
+            style_image,
+            style_weights,
+            enlarger,
         )
         shown: Statistics | None = None
         if style_image is not None or style_weights is not None:
@@ -369,6 +405,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         tile_size: int | None = None,
         style_image: Shown = None,
         style_weights: Sequence[float] | None = None,
+        enlarger: str | None = None,
     ) -> Plan:
         """Check the arguments and say what a run on a picture of `size` (height, width) will do.
 
@@ -395,19 +432,33 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 f"scale {scale} makes {size[1]}×{size[0]} pixels {target[1]}×{target[0]}, more "
                 f"than the {self.max_output_pixels:,} allowed; take a smaller scale or picture"
             )
+        if enlarger is not None and enlarger not in (self.base_name, *self.enlargers):
+            known = ", ".join([self.base_name, *self.enlargers])
+            raise InputError(f"enlarger {enlarger!r} is not loaded as one, only {known}")
         unpainted = photo_passes(size, target, self.photo.scales)
         paints = any(self._nets[name].paints for name, _ in weights)
-        if weights == ((self.base_name, 1.0),):  # nothing is painted
+        chained = ""
+        if not paints and enlarger is not None:
+            chained, brush, color = enlarger, 1, "style"
+            passes = photo_passes(size, target, self._nets[enlarger].scales, "enlarger")
+        elif weights == ((self.base_name, 1.0),):  # nothing is painted
             brush, color, passes = 1, "style", unpainted
         elif weights[0][0] in self.enlargers:
             scales = self._nets[weights[0][0]].scales
             brush, color, passes = 1, "style", photo_passes(size, target, scales, "style")
+        elif enlarger is not None or weights[0][0] in self.painters:
+            chained = enlarger or self.base_name
+            border = 0 if weights[0][0] in self.painters else BORDER
+            scales = self._nets[chained].scales
+            passes = chain_passes(size, target, brush, scales, border)
+            check_whole(weights[0][0], self._nets[weights[0][0]], passes)
+            brush = brush or 1
         else:
             brush = brush or (default_brush(target) if paints else 1)
             passes = style_passes(size, target, brush, BORDER if paints else 0)
         extra = () if color == "style" else unpainted
-        painter, steps = self._nets[weights[0][0]], (*passes, *extra)
-        runs = [(self.photo if step.network == "photo" else painter, step) for step in steps]
+        names = {"photo": self.base_name, "style": weights[0][0], "enlarger": chained}
+        runs = [(self._nets[names[step.network]], step) for step in (*passes, *extra)]
         return Plan(
             *target,
             tiles=sum(count_tiles(net, step, tile_size) for net, step in runs),
@@ -419,6 +470,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             paints=paints,
             weights=weights,
             strength=float(strength),
+            enlarger=chained,
             passes=passes,
             photo_passes=extra,
         )
@@ -426,7 +478,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
     def _weights(self, style: Style, strength: float) -> tuple[tuple[str, float], ...]:
         """Name and weight of each network that is part of the painting one."""
         if style is None:
-            style = next(iter((*self.styles, *self.painters)), self.base_name)
+            style = next(iter((*self.styles, *self.any_style)), self.base_name)
         mix = {style: 1.0} if isinstance(style, str) else style
         if not isinstance(mix, Mapping):
             raise InputError(f"style must be a name, a mix {{name: weight}} or None, got {style!r}")
@@ -435,8 +487,13 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 raise InputError(f"style {name!r} is not loaded, only {', '.join(self._nets)}")
             if name in self.enlargers and len(mix) > 1:
                 raise InputError(f"{name!r} only enlarges: ask for it alone, not in a mix")
-            if name in self.painters:
+            if name in self.any_style:
                 raise InputError(f"{name!r} paints like a picture that it is shown: style_image")
+            if name in self.painters and (len(mix) > 1 or strength not in (0, 1)):
+                raise InputError(
+                    f"{name!r} is a {type(self._nets[name]).__name__}, which blends with nothing: "
+                    "ask for it alone, with strength 1"
+                )
         if set(mix) <= set(self.enlargers):
             return tuple((name, 1.0) for name in normalised(mix))
         shares = {name: strength * share for name, share in normalised(mix).items()}
@@ -448,15 +505,15 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
 
     def _painter(self, style: Style) -> str:
         """The network that takes style images."""
-        if not self.painters:
+        if not self.any_style:
             raise InputError(
                 "style_image is for a network that takes any picture as its style (AdaINNet), "
                 "of which none is loaded; train/any_style.py trains one"
             )
-        name = self.painters[0] if style is None else style
-        if name not in self.painters:
+        name = self.any_style[0] if style is None else style
+        if name not in self.any_style:
             raise InputError(
-                f"with a style_image, style is one of {', '.join(self.painters)}, got {style!r}"
+                f"with a style_image, style is one of {', '.join(self.any_style)}, got {style!r}"
             )
         return name
 
@@ -571,7 +628,10 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
     ) -> Generator[object, None, Tensor]:
         """One pass after the other, and the output's size at the end; yields after each tile."""
         for step in passes:
-            net = self.photo if step.network == "photo" else self._network(plan.weights)
+            if step.network == "style":
+                net = self._network(plan.weights)
+            else:
+                net = self.photo if step.network == "photo" else self._nets[plan.enlarger]
             pixels = _fit(pixels, step.source)
             pixels = yield from run_pass(
                 net,
@@ -588,14 +648,21 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
 # -- pictures in and out ----------------------------------------------------------------------
 
 
-def open_mix(models: Mapping[str, float]) -> tuple[StyleSRPipeline, dict[str, float] | None]:
-    """A pipeline of models, and the style to ask it for: their mix, or None for the only one.
+def open_mix(
+    models: Mapping[str, float], enlarger: str | None = None
+) -> tuple[StyleSRPipeline, dict[str, Any]]:
+    """A pipeline of models, and the options to ask it with.
 
     Args:
         models: released names, folders or Hub ids with their weights.
+        enlarger: another, that enlarges what they paint.
     """
     mix = {short_name(name): weight for name, weight in models.items()}
-    return StyleSRPipeline.from_pretrained(list(models)), mix if len(mix) > 1 else None
+    sources = list(dict.fromkeys([*models, enlarger] if enlarger else models))
+    options: dict[str, Any] = {"style": mix if len(mix) > 1 else None}
+    if enlarger:
+        options["enlarger"] = short_name(enlarger)
+    return StyleSRPipeline.from_pretrained(sources), options
 
 
 def _size(image: Source | Picture) -> Size:

@@ -8,6 +8,7 @@ import argparse
 import csv
 import json
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ __all__ = [
     "EarlyStop",
     "Finite",
     "Interrupt",
+    "Replay",
     "add_options",
     "average",
     "base_name",
@@ -126,7 +128,7 @@ def check_run(recipe: Any, **least: float) -> None:
     Raises:
         InputError: says which option, and what would work.
     """
-    for folder in filter(None, [*recipe.photos, recipe.preview_photos]):
+    for folder in filter(None, [*recipe.photos, getattr(recipe, "preview_photos", "")]):
         find_pictures(folder)
     least = {"steps": 1, "log_every": 1, "preview_every": 1, "save_every": 1, **least}
     for name, low in least.items():
@@ -269,6 +271,39 @@ class EarlyStop:
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Go on from a `state_dict`."""
         self.best, self.since = state["best"], int(state["since"])
+
+
+class Replay:
+    """Shows a discriminator earlier results beside new ones, so that it forgets no trick.
+
+    Shrivastava et al. (2017, https://arxiv.org/abs/1612.07828), as CycleGAN does: once `size`
+    pictures are kept, each new one takes the place of a random one with probability ½, which is
+    then shown in its stead. 0 keeps none.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.kept: list[Tensor] = []
+
+    def __call__(self, pictures: Tensor, rng: random.Random) -> Tensor:
+        """Take new pictures (N, C, H, W), return as many to show."""
+        shown = []
+        for picture in pictures.detach():
+            if len(self.kept) < self.size:
+                self.kept.append(picture)
+            elif self.size and rng.random() < 0.5:
+                place = rng.randrange(self.size)
+                self.kept[place], picture = picture, self.kept[place]
+            shown.append(picture)
+        return torch.stack(shown)
+
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """What a resumed run has to know."""
+        return {"kept": [picture.clone() for picture in self.kept]}
+
+    def load_state_dict(self, state: Mapping[str, list[Tensor]]) -> None:
+        """Go on from a `state_dict`."""
+        self.kept = list(state["kept"])
 
 
 def means(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:

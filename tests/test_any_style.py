@@ -230,12 +230,12 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_painter_loads_with_the_base_it_names(models: Path, tmp_path: Path) -> None:
     pipe = StyleSRPipeline.from_pretrained("any-style")
-    assert (pipe.base_name, pipe.styles, pipe.painters) == ("photo", [], ["any-style"])
+    assert (pipe.base_name, pipe.styles, pipe.any_style) == ("photo", [], ["any-style"])
     pipe = StyleSRPipeline.from_pretrained(["any-style", "dots"])
-    assert (pipe.base_name, pipe.styles, pipe.painters) == ("photo", ["dots"], ["any-style"])
+    assert (pipe.base_name, pipe.styles, pipe.any_style) == ("photo", ["dots"], ["any-style"])
     pipe.save_pretrained(tmp_path / "saved")
     again = StyleSRPipeline.from_pretrained(tmp_path / "saved")
-    assert (again.styles, again.painters) == (["dots"], ["any-style"])
+    assert (again.styles, again.any_style) == (["dots"], ["any-style"])
     assert again.fingerprints == pipe.fingerprints
     painter().save_pretrained(tmp_path / "other")
     (models / "photo" / "config.json").unlink()

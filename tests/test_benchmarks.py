@@ -13,7 +13,7 @@ from torch import Tensor
 from stylesr.models import CompactNet, StyleSRNet, TransformerNet
 from stylesr.picture import Picture, to_pil
 from tests import tiny, tiny_features
-from tests.benchmarks import ablation, quality_and_speed, two_stage
+from tests.benchmarks import ablation, deep_image_prior, quality_and_speed, two_stage
 
 OURS = {0.5: (0.8, 0.2), 1.0: (0.4, 0.6), 1.25: (0.3, 0.7)}
 
@@ -186,3 +186,19 @@ def test_a_sheet_needs_a_key(folder: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         two_stage.main([*arguments, "--vgg", "vgg.safetensors", "--sheet", "sheet.png"])
     assert "--sheet and --key go together" in capsys.readouterr().err
+
+
+# -- Deep Image Prior -----------------------------------------------------------------------------
+
+
+def test_deep_image_prior_prints_a_row_for_each_task(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = folder / "restored"
+    options = ["--channels", "4", "--steps", "10", "--out", str(out)]
+    deep_image_prior.main([str(folder / "photos" / "one.png"), *options])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[1] for line in lines[2:]] == ["enlarge", "denoise", "complete"]
+    without = [float(line.split(" | ")[2]) for line in lines[2:]]
+    assert without[1] == pytest.approx(25.0, abs=0.8), "σ 25 is 14.4 in luma"
+    assert len(list(out.iterdir())) == 6

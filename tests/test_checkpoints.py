@@ -13,12 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylesr import checkpoints
 from stylesr.checkpoints import load_checkpoint
 from stylesr.errors import ModelError
 from stylesr.fidelity import hr_picture, low_resolution
 from stylesr.likeness import SqueezeJudge
 from stylesr.metrics import psnr_y
-from stylesr.models import RLFN, SPAN, CompactNet, MicroAST, RRDBNet, TransformerNet
+from stylesr.models import (
+    RLFN,
+    SPAN,
+    CompactNet,
+    MicroAST,
+    ResnetGenerator,
+    RRDBNet,
+    TransformerNet,
+)
 
 State = dict[str, Tensor]
 PARTS = ("content_encoder", "style_encoder", "modulator", "decoder")
@@ -169,6 +178,30 @@ def transformer(w: Weights, x: Tensor, channels: int, blocks: int) -> Tensor:
     return w.reflected(y, "deconv3.conv2d", 3, 9) / 255
 
 
+def cyclegan(w: Weights, x: Tensor, channels: int, blocks: int, second: int = 5) -> Tensor:
+    """`second` is the place of a block's second convolution: 6 where it has dropout."""
+
+    def norm(y: Tensor) -> Tensor:
+        mean = y.mean((2, 3), keepdim=True)
+        return (y - mean) / ((y - mean).square().mean((2, 3), keepdim=True) + 1e-5).sqrt()
+
+    def enlarged(y: Tensor, name: str, out: int) -> Tensor:
+        weight = w(f"{name}.weight", y.shape[1], out, 3, 3)
+        bias = w(f"{name}.bias", out)
+        options = {"stride": 2, "padding": 1, "output_padding": 1}
+        return norm(F.conv_transpose2d(y, weight, bias, **options)).relu()
+
+    y = norm(w.reflected(2 * x - 1, "model.1", channels, 7)).relu()
+    for place, width in [(4, 2), (7, 4)]:
+        y = norm(w.conv(y, f"model.{place}", width * channels, 3, stride=2, padding=1)).relu()
+    for b in range(10, 10 + blocks):
+        inner = norm(w.reflected(y, f"model.{b}.conv_block.1", 4 * channels, 3)).relu()
+        y = y + norm(w.reflected(inner, f"model.{b}.conv_block.{second}", 4 * channels, 3))
+    y = enlarged(y, f"model.{10 + blocks}", 2 * channels)
+    y = enlarged(y, f"model.{13 + blocks}", channels)
+    return (w.reflected(y, f"model.{17 + blocks}", 3, 7).tanh() + 1) / 2
+
+
 def microast(parts: dict[str, Weights], x: Tensor, style: Tensor, channels: int) -> Tensor:
     c1, c2, c4 = channels, 2 * channels, 4 * channels
 
@@ -220,6 +253,8 @@ NETWORKS: dict[str, tuple[type, dict[str, int], Callable[..., Tensor]]] = {
     "rrdb x2": (RRDBNet, {"channels": 6, "blocks": 1, "growth": 3, "scale": 2}, rrdb),
     "rrdb x1": (RRDBNet, {"channels": 6, "blocks": 2, "growth": 3, "scale": 1}, rrdb),
     "transformer": (TransformerNet, {"channels": 4, "blocks": 2}, transformer),
+    "cyclegan": (ResnetGenerator, {"channels": 4, "blocks": 6}, cyclegan),
+    "cyclegan of 9 blocks": (ResnetGenerator, {"channels": 5, "blocks": 9}, cyclegan),
     "transformer of 12 blocks": (TransformerNet, {"channels": 4, "blocks": 12}, transformer),
 }
 
@@ -330,6 +365,15 @@ def test_other_precisions_become_float32(
     assert torch.equal(net.state_dict()["body.0.weight"], state["body.0.weight"].float())
 
 
+def test_weights_in_another_order_in_memory_load(saved: Callable[[object], Path]) -> None:
+    state = {
+        name: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
+        for name, t in small_state().items()
+    }
+    net = load_checkpoint(saved(state))
+    assert torch.equal(net.state_dict()["body.0.weight"], small_state()["body.0.weight"])
+
+
 def test_a_file_in_the_format_before_zip_loads(tmp_path: Path) -> None:
     path = tmp_path / "old.pth"
     torch.save(small_state(), path, _use_new_zipfile_serialization=False)
@@ -344,6 +388,20 @@ def test_running_statistics_of_old_style_files_are_dropped(
     for name in ("in1", "in5", "res1.in2"):
         w.state |= {f"{name}.running_mean": torch.ones(4), f"{name}.running_var": torch.ones(4)}
     assert isinstance(load_checkpoint(saved(w.state)), TransformerNet)
+
+
+def test_cyclegan_with_dropout_and_old_statistics_loads(
+    saved: Callable[[object], Path], noise: Callable[..., Tensor]
+) -> None:
+    x, w = noise(1, 3, 16, 20), Weights()
+    expected = cyclegan(w, x, 4, 2, second=6)
+    for name in ("model.2", "model.10.conv_block.7"):
+        w.state |= {f"{name}.running_mean": torch.ones(4), f"{name}.running_var": torch.ones(4)}
+        w.state[f"{name}.num_batches_tracked"] = torch.tensor(7)
+    torch.testing.assert_close(load_checkpoint(saved(w.state))(x), expected, atol=1e-4, rtol=1e-4)
+    del w.state["model.11.conv_block.1.bias"]
+    with pytest.raises(ModelError, match=r"(?s)fit ResnetGenerator.*layers\.0\.bias"):
+        load_checkpoint(saved(w.state))
 
 
 def test_a_loaded_checkpoint_is_saved_like_every_model(
@@ -407,7 +465,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(
         (
             {"model.0.weight": torch.zeros(4, 3)},
             r"1 tensors \(model\.0\.weight \(4, 3\), …\).*known are CompactNet, RLFN, "
-            r"RRDBNet, SPAN, TransformerNet, MicroAST",
+            r"RRDBNet, SPAN, TransformerNet, ResnetGenerator, MicroAST",
         ),
     ],
 )
@@ -416,6 +474,39 @@ def test_something_else_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         load_checkpoint(saved(content))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.zeros(1).expand(10**6, 10**6), r"claims \(1000000, 1000000\), more than the file"),
+        (torch.eye(3).to_sparse(), "x is torch.sparse_coo of .*, not a dense weight"),
+        (torch.zeros(3, dtype=torch.complex64), "complex64, not a dense weight"),
+        (torch.zeros(3, device="meta"), "on meta, without values"),
+    ],
+    ids=["expanded", "sparse", "complex", "meta"],
+)
+def test_a_tensor_that_is_no_plain_block_of_numbers_is_refused(
+    saved: Callable[[object], Path], tensor: Tensor, message: str
+) -> None:
+    with torch.inference_mode(False), pytest.raises(ModelError, match=message):
+        load_checkpoint(saved({**small_state(), "x": tensor}))
+
+
+def test_too_much_is_refused(
+    saved: Callable[[object], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {f"w{i}": torch.zeros(1) for i in range(2001)}
+    with pytest.raises(ModelError, match="2,001 tensors; 2,000 are the most"):
+        load_checkpoint(saved(many))
+    shared = torch.zeros(1000)  # the file holds it once
+    path = saved({f"w{i}": shared for i in range(100)})
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 200_000)
+    with pytest.raises(ModelError, match="weights are of more than 200,000 bytes"):
+        load_checkpoint(path)
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 1000)
+    with pytest.raises(ModelError, match="bytes; 1,000 are the most"):
+        load_checkpoint(path)
 
 
 DAMAGES: dict[str, Callable[[State], object]] = {

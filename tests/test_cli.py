@@ -222,11 +222,32 @@ def test_an_old_result_is_replaced(cat: Path, tmp_path: Path) -> None:
         assert result.size == (124, 92)
 
 
+def test_a_style_is_enlarged_by_another_network(models: Path, cat: Path, tmp_path: Path) -> None:
+    SRCNN(channels=4).eval().save_pretrained(models / "srcnn")
+    chain = ("--style", "dots", "--enlarger", "srcnn", "--scale", 4)
+    assert run("enhance", cat, tmp_path / "one.png", *chain) == 0
+    pipe = StyleSRPipeline.from_pretrained(["dots", "srcnn"])
+    expected = pipe(str(cat), style="dots", enlarger="srcnn", scale=4).images[0]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "one.png")), np.asarray(expected))
+    assert run("enhance", tmp_path / "c*.png", tmp_path / "many", *chain) == 0
+    assert (tmp_path / "many" / "cat.png").exists()
+    made = np.asarray(Image.open(tmp_path / "many" / "cat.png"))
+    assert np.array_equal(made, np.asarray(expected))
+
+
 # -- help and defaults ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["evaluate", "--help"], ["shrink", "--help"], ["nope"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["evaluate", "--help"],
+        ["shrink", "--help"],
+        ["gatys", "--help"],
+        ["nope"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = """
@@ -264,8 +285,9 @@ def test_help_states_the_pipelines_defaults(capsys: pytest.CaptureFixture[str]) 
 def test_options_that_are_not_given_are_not_passed_on() -> None:
     given = vars(cli._parser().parse_args(["enhance", "a.png", "b.png"]))
     assert set(given) == {"command", "picture", "output"}
-    options = {"style", "scale", "strength", "brush", "seed", "color", "tile_size"}
-    arguments = "--style s --scale 2 --strength 1 --brush 2 --seed 1 --color photo --tile-size 64"
+    options = {"style", "enlarger", "scale", "strength", "brush", "seed", "color", "tile_size"}
+    arguments = "--style s --enlarger e --scale 2 --strength 1 --brush 2 --seed 1 --color photo"
+    arguments += " --tile-size 64"
     full = vars(cli._parser().parse_args(["enhance", "a", "b", *arguments.split()]))
     assert set(full) == set(given) | options
     assert options <= set(inspect.signature(StyleSRPipeline.stream).parameters)

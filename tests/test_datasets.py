@@ -279,3 +279,31 @@ def test_processes_share_the_rest_of_a_run_exactly(workers: int) -> None:
             for step, found in enumerate(batches, start=done):
                 start = (step * processes + rank) * batch
                 assert torch.equal(found, torch.stack([crops[start + i] for i in range(batch)]))
+
+
+# -- pairs, and what must stay upright ------------------------------------------------------------
+
+
+def test_upright_crops_are_mirrored_and_never_turned() -> None:
+    """Rows darken downwards: so they do in each crop; columns do so in about half of them."""
+    rows = torch.arange(40, dtype=torch.uint8).view(1, -1, 1).expand(1, 40, 40)
+    picture = torch.cat([rows, rows.mT, rows])
+    crops = RandomCrops([picture], 16, 60, upright=True)
+    drawn = [crops[index] for index in range(60)]
+    steps = [(float(c[0].diff(dim=0).mean()), float(c[1].diff(dim=1).mean())) for c in drawn]
+    assert all(down > 0 for down, _ in steps)
+    assert 10 < sum(right < 0 for _, right in steps) < 50
+
+
+def test_six_channels_are_cut_in_one_place() -> None:
+    picture = torch.randint(0, 256, (3, 40, 44), dtype=torch.uint8)
+    crops = RandomCrops([torch.cat([picture, 255 - picture])], 16, 12)
+    for index in range(12):
+        crop = crops[index]
+        torch.testing.assert_close(crop[:3], 1 - crop[3:], atol=0.15, rtol=0)  # clamped
+
+
+def test_pictures_of_a_folder_can_be_reduced_to_a_side(tmp_path: Path) -> None:
+    save(tmp_path / "wide.png", 40, 80)
+    (picture,) = load_folder(tmp_path, at_least=10, at_most=20)
+    assert picture.shape == (3, 10, 20)

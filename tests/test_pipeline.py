@@ -15,9 +15,27 @@ from stylesr import tiling
 from stylesr.blending import blend, strength
 from stylesr.colors import keep_photo_colors, palette_only
 from stylesr.errors import ImageError, InputError, ModelError
-from stylesr.models import ESPCN, RLFN, SRCNN, VDSR, Generator
+from stylesr.models import (
+    ESPCN,
+    RLFN,
+    SRCNN,
+    VDSR,
+    Generator,
+    MicroAST,
+    ResnetGenerator,
+    TransformerNet,
+    UNetGenerator,
+)
 from stylesr.models.stylesr_net import StyleSRNet
-from stylesr.passes import Pass, default_brush, photo_passes, style_passes, target_size
+from stylesr.passes import (
+    WHOLE_PIXELS,
+    Pass,
+    chain_passes,
+    default_brush,
+    photo_passes,
+    style_passes,
+    target_size,
+)
 from stylesr.picture import Picture
 from stylesr.pipeline import Progress, StyleSRPipeline
 from stylesr.resample import resize
@@ -739,3 +757,127 @@ def test_a_network_that_reads_the_whole_picture_is_no_enlarger() -> None:
             StyleSRPipeline(**arguments)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="base's name, 'photo'"):
         StyleSRPipeline(tiny.photo(), enlargers={"photo": enlarger(SRCNN)})
+
+
+# -- chains: a style, then a network that enlarges --------------------------------------------
+
+
+@pytest.fixture
+def chain() -> StyleSRPipeline:
+    """Every kind of style and two networks that enlarge."""
+    photo = tiny.photo()
+    return StyleSRPipeline(
+        photo,
+        {"waves": tiny.style(photo, 1)},
+        enlargers={"srcnn": enlarger(SRCNN), "espcn": enlarger(ESPCN, scale=2)},
+        painters={
+            "udnie": enlarger(TransformerNet, blocks=1),
+            "monet": enlarger(ResnetGenerator, blocks=1),
+            "facade": enlarger(UNetGenerator, levels=2),
+        },
+    )
+
+
+def test_passes_of_a_chain() -> None:
+    """Painted at the picture's own size, or the brush's; reduced before, enlarged after."""
+    own = Pass("style", (30, 40), 1)
+    assert chain_passes((30, 40), (30, 40), None, (4,)) == (own,)
+    large = Pass("enlarger", (30, 40), 4)
+    assert chain_passes((30, 40), (120, 160), None, (4,)) == (own, large)
+    assert chain_passes((30, 40), (90, 120), None, (4,)) == (own, large)
+    assert chain_passes((60, 80), (30, 40), None, (4,)) == (own,)
+    half = Pass("style", (60, 80), 1, 12)
+    assert chain_passes((30, 40), (120, 160), 2, (2,), 12) == (half, Pass("enlarger", (60, 80), 2))
+
+
+@pytest.mark.parametrize("style", ["udnie", "monet", "facade"])
+def test_a_painter_paints_the_whole_and_an_enlarger_the_rest(
+    chain: StyleSRPipeline, scene: Scene, style: str
+) -> None:
+    photo = scene(40, 52)  # sides that every one of them takes
+    with torch.inference_mode():
+        painted = chain._nets[style](photo[None]).clamp(0, 1)
+        expected = chain._nets["srcnn"](painted)[0].clamp(0, 1)
+    options = {"style": style, "enlarger": "srcnn", "scale": 4}
+    torch.testing.assert_close(pixels(chain, Picture(photo), **options), expected)
+    tiled = pixels(chain, Picture(photo), tile_size=64, **options)
+    torch.testing.assert_close(tiled, expected, atol=1e-5, rtol=0)
+    same = pixels(chain, Picture(photo), style=style, scale=1)
+    torch.testing.assert_close(same, painted[0])
+    plan = chain.plan((40, 52), **options)
+    assert plan.paints and plan.enlarger == "srcnn" and plan.tiles == 2
+
+
+def test_a_painter_alone_is_enlarged_by_the_base(chain: StyleSRPipeline, picture: Picture) -> None:
+    by_base = pixels(chain, picture, style="udnie", scale=2)
+    assert torch.equal(by_base, pixels(chain, picture, style="udnie", scale=2, enlarger="photo"))
+    assert by_base.shape == (3, 74, 106)
+    assert chain.plan((37, 53), style="udnie", scale=2).enlarger == "photo"
+    out = pixels(chain, picture, style="monet", scale=2.5, brush=2, color="photo")
+    assert out.shape == (3, 93, 133)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 1.5, 2, 3, 8])
+def test_a_style_of_the_base_can_be_enlarged_by_another(
+    chain: StyleSRPipeline, picture: Picture, scale: float
+) -> None:
+    out = pixels(chain, picture, style="waves", enlarger="espcn", scale=scale)
+    assert out.shape == (3, int(37 * scale + 0.5), int(53 * scale + 0.5))
+    if scale == 2:
+        painted = pixels(chain, picture, style="waves", scale=1)
+        with torch.inference_mode():
+            expected = chain._nets["espcn"](painted[None], 2)[0].clamp(0, 1)
+        torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
+        assert not torch.allclose(out, pixels(chain, picture, style="waves", scale=2), atol=0.01)
+
+
+def test_an_enlarger_without_a_style_enlarges(chain: StyleSRPipeline, picture: Picture) -> None:
+    expected = pixels(chain, picture, style="srcnn", scale=4)
+    options: list[dict[str, Any]] = [{"style": "photo"}, {"style": "udnie", "strength": 0}]
+    for option in options:
+        out = pixels(chain, picture, scale=4, enlarger="srcnn", **option)
+        assert torch.equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"enlarger": "udnie"}, "'udnie' is not loaded as one, only photo, srcnn, espcn"),
+        ({"enlarger": "waves"}, "only photo, srcnn, espcn"),
+        ({"style": {"udnie": 1, "waves": 1}}, "blends with nothing"),
+        ({"style": "udnie", "strength": 0.5}, "'udnie' is a TransformerNet, which blends"),
+    ],
+)
+def test_what_no_chain_can_do_is_refused(
+    chain: StyleSRPipeline, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        chain.plan((37, 53), **options)
+
+
+def test_a_picture_too_large_to_be_read_whole_is_refused(chain: StyleSRPipeline) -> None:
+    side = int(WHOLE_PIXELS**0.5)
+    chain.plan((side, side), style="udnie", scale=1)
+    with pytest.raises(InputError, match=f"as a whole.*{side + 4}×{side}.* or give a larger brush"):
+        chain.plan((side, side + 4), style="udnie", scale=1)
+    chain.plan((side, side + 4), style="udnie", scale=1, brush=2)
+
+
+def test_painters_are_loaded_saved_and_find_what_enlarges(folders: Path, tmp_path: Path) -> None:
+    enlarger(TransformerNet, blocks=1).save_pretrained(folders / "udnie")
+    enlarger(SRCNN).save_pretrained(folders / "srcnn")
+    pipe = StyleSRPipeline.from_pretrained(["udnie", "srcnn"])
+    assert (pipe.base_name, pipe.styles, pipe.painters) == ("srcnn", ["udnie"], ["udnie"])
+    alone = StyleSRPipeline.from_pretrained("udnie")
+    assert (alone.base_name, alone.styles, alone.enlargers) == ("photo", ["udnie"], [])
+    pipe = StyleSRPipeline.from_pretrained(["waves", "udnie", "srcnn"])
+    pipe.save_pretrained(tmp_path / "saved")
+    again = StyleSRPipeline.from_pretrained(tmp_path / "saved")
+    assert (again.base_name, again.styles) == ("photo", ["waves", "udnie"])
+    assert (again.enlargers, again.painters) == (["srcnn"], ["udnie"])
+
+
+def test_a_network_that_needs_a_second_picture_is_no_painter() -> None:
+    for net in (MicroAST(channels=4), enlarger(SRCNN)):
+        with pytest.raises(ModelError, match="no style that keeps a picture's size"):
+            StyleSRPipeline(tiny.photo(), painters={"any": net})

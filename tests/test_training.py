@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import random
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -396,3 +397,37 @@ def test_check_run_keeps_a_run(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds a run: add --resume"):
         training.check_run(recipe)
     training.check_run(Recipe([str(photos)], out=recipe.out, resume=True))
+
+
+# -- replay ---------------------------------------------------------------------------------------
+
+
+def numbered(*numbers: int) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1, 1)
+
+
+def test_replay_shows_each_result_at_most_once_more() -> None:
+    """What is exchanged is not kept; half of the new ones are shown at once."""
+    replay, rng, shown = training.Replay(5), random.Random(0), []
+    for first in range(0, 200, 4):
+        pictures = numbered(*range(first, first + 4))
+        shown += replay(pictures, rng).flatten().int().tolist()
+        assert len(replay.kept) <= 5
+    assert shown[:5] == [0, 1, 2, 3, 4], "kept and shown, as there is room"
+    late = [number for place, number in enumerate(shown) if number != place]
+    assert 0.3 < len(late) / len(shown) < 0.7 and all(n < 200 for n in late)
+    assert max(shown.count(number) for number in range(5, 200)) == 1
+
+
+def test_replay_of_none_shows_what_comes() -> None:
+    pictures = numbered(1, 2, 3).requires_grad_()
+    shown = training.Replay(0)(pictures, random.Random(0))
+    assert torch.equal(shown, pictures) and not shown.requires_grad
+
+
+def test_replay_goes_on_from_its_state() -> None:
+    one, two = training.Replay(3), training.Replay(3)
+    one(numbered(*range(10)), random.Random(1))
+    two.load_state_dict(one.state_dict())
+    later = numbered(*range(10, 20))
+    assert torch.equal(one(later, random.Random(2)), two(later, random.Random(2)))

@@ -64,10 +64,12 @@ def load_rgb(path: str | Path, reduce: float = 1.0, at_most: int | None = None) 
     return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
 
 
-def load_folder(folder: str | Path, *, at_least: int, reduce: float = 1.0) -> list[Tensor]:
+def load_folder(
+    folder: str | Path, *, at_least: int, reduce: float = 1.0, at_most: int | None = None
+) -> list[Tensor]:
     """Read a folder of pictures; those with a side below `at_least` pixels are left out.
 
-    Pictures of more than 2000 pixels a side are made smaller.
+    Pictures of more than `at_most` pixels a side, 2000 where it is left out, are made smaller.
 
     Raises:
         InputError: more than one in a hundred cannot be read, or none is large enough.
@@ -75,7 +77,7 @@ def load_folder(folder: str | Path, *, at_least: int, reduce: float = 1.0) -> li
     pictures, broken, paths = [], [], find_pictures(folder)
     for path in tqdm(paths, desc=f"reading {folder}", leave=False, disable=None):
         try:
-            pictures.append(load_rgb(path, reduce, LARGEST))
+            pictures.append(load_rgb(path, reduce, at_most or LARGEST))
         except ImageError:
             broken.append(path.name)
     if len(broken) * 100 > len(paths):
@@ -98,11 +100,12 @@ class RandomCrops(Dataset[Tensor]):
     So a run that stops and resumes at item i goes on exactly as if it had not stopped.
 
     Args:
-        pictures: (3, H, W) uint8 tensors, each side at least `size`.
+        pictures: (C, H, W) uint8 tensors, each side at least `size`.
         size: side of a crop, in pixels.
         length: number of items.
         seed: of all choices.
         reduce: chance that a crop is cut larger and reduced, for sharper and more varied content.
+        upright: mirror only, never turn: where it matters what is above.
     """
 
     def __init__(
@@ -112,20 +115,21 @@ class RandomCrops(Dataset[Tensor]):
         length: int,
         seed: int = 0,
         reduce: float = 0.3,
+        upright: bool = False,
     ) -> None:
         if small := [tuple(p.shape) for p in pictures if min(p.shape[1:]) < size]:
             raise InputError(
                 f"{len(small)} pictures are smaller than a crop of {size}: {small[:3]}"
             )
         self.pictures, self.size, self.length, self.seed = pictures, size, length, seed
-        self.reduce = reduce
+        self.reduce, self.upright = reduce, upright
 
     def __len__(self) -> int:
         """Number of items."""
         return self.length
 
     def __getitem__(self, index: int) -> Tensor:
-        """(3, size, size), float32 in [0, 1]."""
+        """(C, size, size), float32 in [0, 1]."""
         rng = random.Random(self.seed * 1_000_003 + index)
         picture = rng.choice(self.pictures)
         height, width = picture.shape[1:]
@@ -136,7 +140,8 @@ class RandomCrops(Dataset[Tensor]):
         crop = picture[:, top : top + cut, left : left + cut].float() / 255
         if cut != self.size:
             crop = resize(crop[None], (self.size, self.size))[0].clamp_(0, 1)
-        return turn(crop, rng.randrange(8))
+        way = rng.randrange(8)
+        return turn(crop, way // 4 * 4 if self.upright else way)
 
 
 def turn(picture: Tensor, way: int) -> Tensor:

@@ -8,28 +8,71 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from stylesr.errors import InputError
 
-__all__ = ["PatchDiscriminator", "UNetDiscriminator", "VGGDiscriminator"]
+__all__ = ["NoiseDiscriminator", "PatchDiscriminator", "UNetDiscriminator", "VGGDiscriminator"]
+
+
+class NoiseDiscriminator(nn.Module):
+    """Judges small pictures of one size, the counterpart of `DCGAN` (Radford et al., 2016).
+
+    https://arxiv.org/abs/1511.06434, with spectral normalisation in place of batch normalisation.
+
+    Args:
+        channels: width at half the size; doubled with each halving, down to 4×4 pixels.
+        size: side of the pictures, a power of 2 from 16.
+    """
+
+    def __init__(self, channels: int = 64, size: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before, after = 3, channels
+        while size > 4:
+            layers += [_normalised(before, after, 4, stride=2), nn.LeakyReLU(0.2, inplace=True)]
+            before, after, size = after, 2 * after, size // 2
+        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(before, 1, 4)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, size, size), RGB in [0, 1], to scores (N, 1)."""
+        scores: Tensor = self.layers(2 * x - 1)
+        return scores.flatten(1)
 
 
 class PatchDiscriminator(nn.Module):
-    """Judges overlapping patches of 46 pixels (PatchGAN, Isola et al., 2017).
+    """Judges overlapping patches of 46 or 70 pixels (PatchGAN, Isola et al., 2017).
 
     https://arxiv.org/abs/1611.07004, with spectral normalisation (Miyato et al., 2018,
     https://arxiv.org/abs/1802.05957) in place of batch normalisation.
+
+    Args:
+        channels: width of the first layer; doubled at each.
+        patch: side of what a score is about: 46 pixels, or 70 as published, by one more layer.
+        pictures: how many it sees at once; pix2pix shows the input beside what is made of it.
+
+    Raises:
+        InputError: another patch.
     """
 
-    def __init__(self, channels: int = 32) -> None:
+    def __init__(self, channels: int = 32, patch: int = 46, pictures: int = 1) -> None:
         super().__init__()
-        widths = (3, channels, 2 * channels, 4 * channels)
+        if patch not in (46, 70):
+            raise InputError(f"patch must be 46 or 70, got {patch!r}")
+        widths = (3 * pictures, channels, 2 * channels, 4 * channels)
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
             layers.append(spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        layers.append(spectral_norm(nn.Conv2d(widths[-1], 1, 4)))
+        width = widths[-1]
+        if patch == 70:
+            layers.append(spectral_norm(nn.Conv2d(width, 2 * width, 4)))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            width *= 2
+        layers.append(spectral_norm(nn.Conv2d(width, 1, 4)))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W), RGB in [0, 1], to scores (N, 1, H/8 − 3, W/8 − 3)."""
+        """(N, 3·pictures, H, W), RGB in [0, 1], to scores: (N, 1, H/8 − 3, W/8 − 3).
+
+        With patches of 70 pixels, 3 fewer on each side.
+        """
         scores: Tensor = self.layers(2 * x - 1)
         return scores
 

@@ -1,7 +1,7 @@
 """Networks as the recipes call them: every factor in one step, and strengths in between."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from stylesr.models.stylesr_net import StyleSRNet
 
-__all__ = ["EveryFactor", "Painter", "SameSize"]
+__all__ = ["BothWays", "EveryFactor", "Painter", "SameSize", "Translated"]
 
 
 class EveryFactor(nn.Module):
@@ -58,3 +58,29 @@ class SameSize(nn.Module):
     def forward(self, x: Tensor, scale: int, seeds: list[int], strength: float) -> Tensor:
         """Paint pictures; it has neither factors nor noise nor strengths."""
         return self.style(x)
+
+
+class Translated(NamedTuple):
+    """What `BothWays` makes of pictures a of one kind and b of another; all as large as these."""
+
+    b: Tensor  # of a
+    a: Tensor  # of b
+    a_again: Tensor  # by both networks, one after the other
+    b_again: Tensor
+    a_same: Tensor  # by the network whose results should be of that kind already
+    b_same: Tensor
+
+
+class BothWays(nn.Module):
+    """Two networks that translate into each other's kind, as CycleGAN trains them."""
+
+    def __init__(self, there: nn.Module, back: nn.Module) -> None:
+        super().__init__()
+        self.there = there
+        self.back = back
+
+    def forward(self, a: Tensor, b: Tensor) -> Translated:
+        """(N, 3, H, W) of both kinds, by each of the networks and by one after the other."""
+        as_b, b_same = self.there(torch.cat([a, b])).chunk(2)
+        as_a, a_same = self.back(torch.cat([b, a])).chunk(2)
+        return Translated(as_b, as_a, self.back(as_b), self.there(as_a), a_same, b_same)

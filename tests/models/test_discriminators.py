@@ -32,6 +32,20 @@ def test_a_score_sees_46_pixels(critic: PatchDiscriminator) -> None:
     assert int(rows[-1] - rows[0]) == int(columns[-1] - columns[0]) == 45
 
 
+def test_the_published_patch_is_of_70_pixels_and_pairs_are_seen_at_once() -> None:
+    critic = PatchDiscriminator(channels=4, patch=70, pictures=2)
+    pair = torch.rand(1, 6, 128, 128, requires_grad=True)
+    scores = critic(pair)
+    assert scores.shape == (1, 1, 10, 10)
+    scores[0, 0, 5, 5].backward()
+    seen = pair.grad.abs().sum(0) > 0  # type: ignore[union-attr]
+    assert seen.any(2).any(1).all(), "every channel of both"
+    rows = seen.any(0).any(1).nonzero().flatten()
+    assert len(rows) == 70 and int(rows[-1] - rows[0]) == 69
+    with pytest.raises(InputError, match="patch must be 46 or 70, got 64"):
+        PatchDiscriminator(patch=64)
+
+
 def test_weights_are_of_spectral_norm_one(critic: PatchDiscriminator) -> None:
     """After some passes the largest singular value of each convolution, as a matrix, is 1."""
     for _ in range(60):  # each pass is a step of the power iteration
