@@ -29,12 +29,14 @@ from stylesr.picture import Picture
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.previews import CELL, GAP, HEAD, PREVIEW_FILE
 from stylesr.publishing import check_repo_id
-from stylesr.screen import square
+from stylesr.screen import for_screen, square
+from stylesr.tiling import drain
 
 __all__ = ["write_static_space"]
 
 FIRST_STYLE = "starry-night"
 THUMBNAIL_SIDE = 160
+EXAMPLE_SIZE = (900, 1200)
 EXAMPLES = (  # the originals in the photo model's preview, its last column, in their order
     ("dog", {"en": "a dog", "zh": "一只狗"}),
     ("city", {"en": "a city by the sea", "zh": "海边的城市"}),
@@ -177,11 +179,12 @@ def _draw(pipe: StyleSRPipeline, folder: Path) -> dict[str, Any]:
         save(photo, pictures / f"{name}.webp", quality=90)
     small = square(photos[0], THUMBNAIL_SIDE)
     for name in [pipe.base_name, *pipe.styles]:
-        painted = _paint(pipe, small, name, scale=2)  # finer strokes
-        save(square(painted, THUMBNAIL_SIDE), pictures / f"{name}.thumbnail.webp", quality=85)
+        enlarged = _paint(pipe, small, name, scale=2)  # finer strokes
+        save(square(enlarged, THUMBNAIL_SIDE), pictures / f"{name}.thumbnail.webp", quality=85)
     styles = [FIRST_STYLE, *pipe.styles, pipe.base_name]
     first = next(name for name in styles if name in [pipe.base_name, *pipe.styles])
-    save(_paint(pipe, photos[0], first, scale=2), pictures / "painted.webp", quality=85)
+    painted = _paint(pipe, photos[0], first, scale=4, brush=1)
+    save(for_screen(painted, EXAMPLE_SIZE), pictures / "painted.webp", quality=80)
     files = [f"pictures/{name}.webp" for name, _ in EXAMPLES]
     return {
         "example": {"style": first, "before": files[0], "after": "pictures/painted.webp"},
@@ -192,8 +195,8 @@ def _draw(pipe: StyleSRPipeline, folder: Path) -> dict[str, Any]:
     }
 
 
-def _paint(pipe: StyleSRPipeline, photo: Picture, style: str, scale: int) -> Picture:
-    return Picture(pipe(photo, style=style, scale=scale, output_type="pt").images[0])
+def _paint(pipe: StyleSRPipeline, photo: Picture, style: str, **options: Any) -> Picture:
+    return drain(pipe.stream(photo, style=style, **options))
 
 
 def _originals() -> list[Picture]:

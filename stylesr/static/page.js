@@ -49,9 +49,11 @@ function title(name) {
 function caption() {
   const { style, photo, isExample } = state.shown;
   const name = photo?.title?.[document.documentElement.lang.slice(0, 2)] ?? words().yourPhoto;
-  $("#shown").textContent = isExample ? say(words().example, { style: title(style) }) : title(style);
+  const made = style && title(style);
+  $("#shown").textContent = isExample ? say(words().example, { style: made }) : (made ?? "");
   $("#before").alt = name;
-  $("#after").ariaLabel = say(words().alt, { style: title(style), photo: name });
+  $("#after").hidden = !style;
+  $("#after").ariaLabel = say(words().alt, { style: made, photo: name });
 }
 
 // -- choices --------------------------------------------------------------------------------------
@@ -112,6 +114,7 @@ async function take(source, name, about = null) {
     return;
   }
   halt();
+  state.result = null;
   const full = [image.naturalHeight, image.naturalWidth]; // turned as it was held
   const shrink = Math.min(1, Math.sqrt(AT_ONCE / (full[0] * full[1])));
   const size = full.map((side) => Math.max(1, Math.floor(side * shrink)));
@@ -123,6 +126,12 @@ async function take(source, name, about = null) {
   const fits = (scale) => size[0] * size[1] * scale ** 2 <= AT_ONCE;
   const scale = [4, 2, 1].find(fits) ?? 1;
   if (scale < Number(chosen("scale"))) $(`input[name=scale][value="${scale}"]`).checked = true;
+  state.shown = { style: null, photo: about };
+  $("#before").src = address;
+  stage(size);
+  compare(false);
+  caption();
+  finished();
   update();
 }
 
@@ -141,9 +150,8 @@ async function start() {
   state.shown = { style: order.style, photo: photo.about };
   busy(true);
   tell(words().loading);
-  $("#before").src = photo.address;
   stage(state.run.target);
-  divide(0); // the painting is seen as it grows
+  compare(false); // the painting is seen as it grows over the photo
   caption();
   finished();
   $("#compare").scrollIntoView({ behavior: "smooth", block: "nearest" });
@@ -191,7 +199,7 @@ const HEAR = {
       return say(words().done, { seconds: run.seconds.toFixed(1), where });
     };
     busy(false);
-    divide(50);
+    compare(true);
     update();
     finished();
   },
@@ -245,6 +253,13 @@ function stage([height, width]) {
   $("#compare").style.setProperty("--ratio", width / height);
 }
 
+/** Whether there are two pictures to compare; otherwise the result covers the photo. */
+function compare(isOn, percent = 50) {
+  $("#compare").classList.toggle("single", !isOn);
+  $("#left-name").hidden = $("#right-name").hidden = !isOn;
+  divide(isOn ? percent : 0);
+}
+
 function divide(percent) {
   $("#position").value = percent;
   $("#compare").style.setProperty("--at", `${percent}%`);
@@ -255,11 +270,11 @@ async function showExample() {
   const [before, after] = [new Image(), new Image()];
   [before.src, after.src] = [site.example.before, site.example.after];
   await Promise.all([before.decode(), after.decode()]);
-  if (state.run) return;
+  if (!state.shown.isExample) return; // a photo came first
   stage([after.naturalHeight, after.naturalWidth]);
   $("#before").src = before.src;
   $("#after").getContext("2d").drawImage(after, 0, 0);
-  divide(50);
+  compare(true, 30);
 }
 
 // -- wiring ---------------------------------------------------------------------------------------
