@@ -1,5 +1,6 @@
 // The page: what a visitor chooses goes to the worker, and tiles of the result come back.
 
+import { hasGPU } from "./device.js";
 import { defaultBrush } from "./passes.js";
 import { mark } from "./png.js";
 import { WORDS, say } from "./words.js";
@@ -28,7 +29,9 @@ function speak(language) {
   for (const element of document.querySelectorAll("[data-say]")) {
     element.textContent = words()[element.dataset.say];
   }
-  for (const model of site.models) $(`#style-${model.name} + span`).textContent = model.title[language];
+  for (const [k, name] of document.querySelectorAll("#styles span").entries()) {
+    name.textContent = site.models[k].title[language];
+  }
   for (const [k, button] of document.querySelectorAll("#examples button").entries()) {
     button.firstChild.alt = site.examples[k].title[language];
   }
@@ -40,17 +43,17 @@ function speak(language) {
   finished();
 }
 
-function title(name) {
-  const language = document.documentElement.lang.slice(0, 2);
-  return site.models.find((model) => model.name === name).title[language];
-}
+const named = (name) => site.models.find((model) => model.name === name);
+const title = (name) => named(name).title[document.documentElement.lang.slice(0, 2)];
 
 /** What stands in the slider, for eyes and for screen readers. */
 function caption() {
   const { style, photo, isExample } = state.shown;
   const name = photo?.title?.[document.documentElement.lang.slice(0, 2)] ?? words().yourPhoto;
   const made = style && title(style);
-  $("#shown").textContent = isExample ? say(words().example, { style: made }) : (made ?? "");
+  $("#shown").textContent = isExample
+    ? say(named(style).paints ? words().painted : words().example, { style: made })
+    : (made ?? "");
   $("#before").alt = name;
   $("#after").hidden = !style;
   $("#after").ariaLabel = say(words().alt, { style: made, photo: name });
@@ -59,7 +62,6 @@ function caption() {
 // -- choices --------------------------------------------------------------------------------------
 
 const chosen = (name) => $(`input[name=${name}]:checked`).value;
-const model = () => site.models.find(({ name }) => name === chosen("style"));
 const megapixels = (pixels) => (pixels / 1e6).toFixed(0);
 const pixels = ([height, width]) => `${width} × ${height}`;
 
@@ -75,7 +77,7 @@ function choices() {
 
 /** Leave out what has no meaning for the choice; say what it will make, or why it cannot. */
 function update() {
-  const { name, paints } = model();
+  const { name, paints } = named(chosen("style"));
   $("#strength-row").hidden = name === site.base;
   $("#strength-label").textContent = paints ? words().strength : words().detail;
   $("#strength").max = paints ? 1.5 : 1;
@@ -104,6 +106,7 @@ function proposal() {
 /** Take a file or an example; `about` is the example. */
 async function take(source, name, about = null) {
   const address = URL.createObjectURL(source);
+  state.taking = address;
   const image = new Image();
   image.src = address;
   try {
@@ -113,11 +116,13 @@ async function take(source, name, about = null) {
     update();
     return;
   }
+  if (state.taking !== address) return; // another one came meanwhile
   halt();
   state.result = null;
   const full = [image.naturalHeight, image.naturalWidth]; // turned as it was held
   const shrink = Math.min(1, Math.sqrt(AT_ONCE / (full[0] * full[1])));
   const size = full.map((side) => Math.max(1, Math.floor(side * shrink)));
+  if (state.photo) URL.revokeObjectURL(state.photo.address);
   state.photo = { source, address, name, about, size, notice: shrink < 1 };
   state.status = proposal;
   $("#chosen").src = address;
@@ -145,7 +150,8 @@ async function start() {
   const { photo } = state;
   const [height, width] = photo.size;
   const order = choices();
-  state.run = { start: performance.now(), photo, order, target: photo.size.map((n) => n * order.scale) };
+  const run = { start: performance.now(), photo, order, target: photo.size.map((n) => n * order.scale) };
+  state.run = run;
   state.result = null;
   state.shown = { style: order.style, photo: photo.about };
   busy(true);
@@ -158,12 +164,13 @@ async function start() {
   if (!state.worker) {
     state.worker = new Worker("worker.js", { type: "module" });
     state.worker.onmessage = ({ data }) => HEAR[data.kind](data);
-    state.worker.onerror = ({ message }) => HEAR.error({ message });
+    state.worker.onerror = ({ message }) => HEAR.error({ message: message ?? "worker.js" });
   }
   const options = { resizeWidth: width, resizeHeight: height, resizeQuality: "high" };
   const bitmap = await createImageBitmap(photo.source, photo.notice ? options : {});
   const useGPU = !$("#device").hidden && chosen("device") === "gpu";
-  state.worker?.postMessage({ photo: bitmap, choices: order, useGPU }, [bitmap]);
+  if (state.run !== run) return; // stopped meanwhile
+  state.worker.postMessage({ photo: bitmap, choices: order, useGPU }, [bitmap]);
 }
 
 const HEAR = {
@@ -187,7 +194,7 @@ const HEAR = {
     tell(words().writing, 1);
     const file = await new Promise((answer) => $("#after").toBlob(answer, "image/png"));
     const { style, strength, scale, brush, seed } = run.order;
-    const used = model().paints ? `, brush ${brush || defaultBrush(run.target)}, variation ${seed}` : "";
+    const used = named(style).paints ? `, brush ${brush || defaultBrush(run.target)}, variation ${seed}` : "";
     const settings = `${style} x${scale}, strength ${strength}${used}`;
     if (state.run !== run) return; // another photo came, or Stop
     state.run = null;
@@ -282,7 +289,6 @@ async function showExample() {
 for (const { name, thumbnail } of site.models) {
   const label = document.createElement("label");
   const radio = Object.assign(document.createElement("input"), { type: "radio", name: "style", value: name });
-  radio.id = `style-${name}`;
   radio.checked = name === site.example.style;
   const picture = Object.assign(new Image(), { src: thumbnail, alt: "", width: 96, height: 96 });
   label.append(radio, document.createElement("span"));
@@ -344,7 +350,7 @@ try {
 $(`#language input[value=${language}]`).checked = true;
 speak(language);
 showExample();
-if (await navigator.gpu?.requestAdapter()) {
+if (await hasGPU()) {
   $("#device").hidden = false;
   update();
 }

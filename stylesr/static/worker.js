@@ -3,6 +3,7 @@
 // A job comes in with a photo, an ImageBitmap. Out go {kind: "ready", provider, threads},
 // {kind: "tile", tile, x, y, done, total} for each tile, {kind: "done"} or {kind: "error", message}.
 
+import { hasGPU } from "./device.js";
 import { Painter } from "./painter.js";
 
 const MOST_THREADS = 8;
@@ -24,9 +25,9 @@ onmessage = async ({ data: { photo, choices, useGPU } }) => {
 
 /** On the graphics card where there is one that the browser lends, else on the processor. */
 async function makePainter(useGPU) {
-  const adapter = useGPU && (await navigator.gpu?.requestAdapter());
-  const provider = adapter ? "webgpu" : "wasm";
+  const provider = useGPU && (await hasGPU()) ? "webgpu" : "wasm";
   const ort = await import(`./ort/ort.${provider}.min.mjs`);
+  ort.env.logLevel = "error";
   ort.env.wasm.wasmPaths = new URL("ort/", import.meta.url).href;
   ort.env.wasm.numThreads = self.crossOriginIsolated
     ? Math.min(navigator.hardwareConcurrency, MOST_THREADS)
