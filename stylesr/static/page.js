@@ -200,11 +200,7 @@ const HEAR = {
     state.run = null;
     const marked = await mark(file, settings, MADE_BY_MODEL);
     state.result = { ...run, file: marked };
-    state.status = () => {
-      const { provider, threads } = run.where;
-      const where = provider === "webgpu" ? words().onGPU : `${words().onCPU}, ${say(words().threads, { threads })}`;
-      return say(words().done, { seconds: run.seconds.toFixed(1), where });
-    };
+    state.status = () => say(words().done, { seconds: run.seconds.toFixed(1), where: where(run) });
     busy(false);
     compare(true);
     update();
@@ -214,6 +210,11 @@ const HEAR = {
     halt(() => say(words().failed, { message }));
   },
 };
+
+function where({ where: { provider, threads } }) {
+  if (provider === "webgpu") return words().onGPU;
+  return threads > 1 ? `${words().onCPU}, ${say(words().threads, { threads })}` : words().onCPU;
+}
 
 /** End the work, whatever it is doing; the next picture starts a new worker. */
 function halt(status = null) {
