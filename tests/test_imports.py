@@ -57,7 +57,7 @@ EXTRAS = {
     "stylesr.training": "train",
     "stylesr.video": "video",
 }
-PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "parts")
+PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "hub_styles", "parts")
 EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE}
 
 
