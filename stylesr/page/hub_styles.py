@@ -47,7 +47,8 @@ LIST = (
     'list-style:none;padding:0">{}</ul>'
 )
 CARD = (
-    '<li>{picture}<a href="{page}" target="_blank" rel="noopener noreferrer nofollow">{name}</a>'
+    '<li>{picture}<a href="{page}" target="_blank" rel="noopener noreferrer nofollow" '
+    'style="margin:0;padding:0">{name}</a>'
     '<br><span class="fine-print">{by}</span></li>'
 )
 PICTURE = (
