@@ -4,6 +4,7 @@ Layout and wiring only: each tab is a file of `stylesr.page`, and what happens t
 `stylesr.studio`.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylesr.page import batch, compare, create, endpoints
+from stylesr.page import batch, compare, create, endpoints, hub_styles
 from stylesr.page.guard import COOKIE, Guard
 from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
@@ -56,12 +57,15 @@ THEME = gr.themes.Default(
 )
 
 
-def build_page(studio: Studio | None = None) -> gr.Blocks:
+def build_page(studio: Studio | None = None, *, discovery: bool | None = None) -> gr.Blocks:
     """The whole page.
 
     Args:
         studio: the models and limits; by default all models that come with the package.
+        discovery: whether visitors may paint in styles that others have published on the Hub; by
+            default only where the environment says STYLESR_DISCOVERY=1.
     """
+    discovery = os.environ.get("STYLESR_DISCOVERY") == "1" if discovery is None else discovery
     studio = studio or open_studio()
     spoken = Spoken()
     with gr.Blocks(
@@ -85,6 +89,9 @@ def build_page(studio: Studio | None = None) -> gr.Blocks:
                 compare.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["batch"]}, id="batch"):
                 batch.build(studio, spoken, language, site)
+            if discovery:
+                with spoken(gr.Tab, lambda w: {"label": w.hub_tab}, id="hub"):
+                    hub_styles.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["about"]}, id="about"):
                 spoken(gr.Markdown, lambda w: {"value": about(w)}, elem_id="about")
         spoken(gr.Markdown, lambda w: {"value": w.note}, elem_id="note")

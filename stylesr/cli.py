@@ -1,4 +1,4 @@
-"""The command line: `stylesr enhance`, `video`, `models`, `evaluate`, `shrink`.
+"""The command line: `stylesr enhance`, `video`, `models`, `evaluate`, `shrink`, `export`.
 
 Whatever is slow to import is imported by the command that needs it, so that help is instant. An
 option that is not given is not passed on: its default is that of the function called.
@@ -287,6 +287,15 @@ def _import(checkpoint: str, to: str) -> None:
     print("  The licence of the weights is still their authors'.")
 
 
+def _export(model: str, folder: str, **options: Any) -> None:
+    try:
+        from stylesr.export import export
+    except ImportError as error:
+        raise InputError(f"export needs onnx: pip install 'stylesr[onnx]' ({error})") from error
+    for path in export(model, folder, **options):
+        print(f"{path.stat().st_size:>12,}  {path}")
+
+
 def _parse_mix(text: str) -> dict[str, float]:
     """`name`, `a,b` or `a:0.6,b:0.4` as weights by name; a colon without a number is a name's."""
     mix: dict[str, float] = {}
@@ -331,6 +340,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_shrink(commands)
     _add_import(commands)
+    _add_export(commands)
     cli_per_image.add(commands)
     cli_hub.add(commands)
     return parser
@@ -528,6 +538,23 @@ def _add_import(commands: Any) -> None:
     parser.set_defaults(command=_import)
     parser.add_argument("checkpoint", metavar="FILE", help="written by torch.save")
     parser.add_argument("--to", metavar="DIR", required=True, help="a new or an empty folder")
+
+
+def _add_export(commands: Any) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="write a StyleSRNet as ONNX",
+        description="Write a StyleSRNet as ONNX, for programs without torch: a graph for each "
+        "factor, of any picture size, and one file of weights for all.",
+        epilog="Example: stylesr export starry-night exported --dtype float16",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=_export)
+    parser.add_argument("model", metavar="MODEL", help="a released model, a folder or a Hub id")
+    parser.add_argument("folder", metavar="DIR", help="a new or empty folder")
+    parser.add_argument(
+        "--dtype", choices=("float32", "float16"), help="of the weights (default: float32)"
+    )
 
 
 def _number_or_auto(text: str) -> int | None:

@@ -8,6 +8,8 @@ import argparse
 import json
 from typing import Any
 
+from stylesr.errors import InputError
+
 __all__ = ["add", "list_models"]
 
 
@@ -56,21 +58,44 @@ def _pull(models: list[str], **options: Any) -> None:
         print(f"  {done.folder}")
 
 
-def _space(repo_id: str, dry_run: str | None, private: bool, **options: Any) -> None:
+def _space(repo_id: str, dry_run: str | None, private: bool, static: bool, **options: Any) -> None:
     from tempfile import TemporaryDirectory
 
-    from stylesr.space import push_space, write_space
-
+    if static and "hardware" in options:
+        raise InputError("a static Space runs in its visitors' browsers; leave out --hardware")
+    if not static and "runtime" in options:
+        raise InputError("--runtime is for a static Space; give --static too")
     with TemporaryDirectory(prefix="stylesr-") as temporary:
         folder = dry_run or temporary
-        for source in write_space(repo_id, folder, **options).values():
-            print(source)
+        for line in _write_space(repo_id, folder, static, options):
+            print(line)
         if dry_run:
             print(f"{repo_id}: written to {dry_run}; nothing was sent")
             return
-        options.pop("models", None)
-        done = push_space(repo_id, folder, private=private or None, **options)
+        from stylesr.space import push_space
+
+        if static:
+            how: dict[str, Any] = {"sdk": "static", "hardware": None}
+        else:
+            how = {key: options[key] for key in ("hardware",) if key in options}
+        done = push_space(repo_id, folder, private=private or None, **how)
     print(f"{repo_id}: {len(done.files)} files, {done.bytes:,} bytes; {done.url}")
+
+
+def _write_space(repo_id: str, folder: str, static: bool, options: dict[str, Any]) -> list[str]:
+    """Write the folder; a line for each model."""
+    if not static:
+        from stylesr.space import write_space
+
+        return list(write_space(repo_id, folder, **options).values())
+    try:
+        from stylesr.static_space import write_static_space
+    except ImportError as error:
+        raise InputError(
+            f"a static Space needs onnx: pip install 'stylesr[onnx]' ({error})"
+        ) from error
+    prints = write_static_space(repo_id, folder, **options)
+    return [f"{name}  SHA-256 {sha256}" for name, sha256 in prints.items()]
 
 
 # -- options --------------------------------------------------------------------------------------
@@ -120,8 +145,10 @@ def _add_space(commands: Any) -> None:
         "space",
         help="make a Space of the page, its models pinned",
         description="Write the page's Space, with models pinned to commits and preloaded, and push "
-        "it. From a clone of the repository.",
-        epilog="Example: stylesr space my-org/stylesr --dry-run space",
+        "it. From a clone of the repository. Or, with --static, a Space that costs nothing: its "
+        "visitors' browsers do the work.",
+        epilog="Examples: stylesr space my-org/stylesr --dry-run space; "
+        "stylesr space my-org/stylesr --static",
         argument_default=argparse.SUPPRESS,
     )
     parser.set_defaults(command=_space)
@@ -131,12 +158,21 @@ def _add_space(commands: Any) -> None:
         nargs="+",
         metavar="ID",
         help="models of the Hub, one of them named photo, with @ and a revision if wanted "
-        "(default: the released ones, of the same owner)",
+        "(default: the released ones, of the same owner); with --static folders and released "
+        "names too",
     )
     parser.add_argument(
         "--hardware",
         choices=("cpu-basic", "cpu-upgrade", "zero-a10g"),
         help="zero-a10g is a GPU lent for each picture (default: cpu-basic)",
+    )
+    parser.add_argument(
+        "--static", action="store_true", default=False, help="the page that runs in the browser"
+    )
+    parser.add_argument(
+        "--runtime",
+        metavar="FILE",
+        help="for --static: onnxruntime-web's tarball (default: fetched by npm, once)",
     )
     parser.add_argument("--private", action="store_true", default=False, help="seen by you alone")
     parser.add_argument(

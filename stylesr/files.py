@@ -1,11 +1,11 @@
-"""What is asked of a file, whatever is in it."""
+"""What is asked of files and folders, whatever is in them."""
 
 import hashlib
 from pathlib import Path
 
 from stylesr.errors import InputError
 
-__all__ = ["sha256", "sha256_each"]
+__all__ = ["check_unused", "sha256", "sha256_each"]
 
 
 def sha256(path: Path) -> str:
@@ -25,3 +25,9 @@ def sha256_each(given: object) -> list[str]:
     if len(paths) < len(each):
         raise InputError(f"for a folder or a film style images are files, got {given!r:.80}")
     return [sha256(path) for path in paths]
+
+
+def check_unused(folder: Path) -> None:
+    """Raise InputError unless a folder is empty or does not exist."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{str(folder)!r} is in use; give a new or empty folder")

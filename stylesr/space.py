@@ -15,6 +15,7 @@ from typing import Any
 from huggingface_hub import SpaceCardData
 
 from stylesr.errors import InputError
+from stylesr.files import check_unused
 from stylesr.hub import FOLDER_FILES, bundled_folder, fetch, page_names, short_name
 from stylesr.images import Source, decode
 from stylesr.picture import Picture
@@ -25,6 +26,7 @@ __all__ = ["HARDWARE", "Hardware", "link_models", "paint_with", "push_space", "w
 
 BASE = "photo"  # the page looks for the base by this name
 GPU_SECONDS = 60  # that a visitor may take at a time
+OURS = {"gradio": ("stylesr/",), "static": ("models/", "ort/", "pictures/")}  # to be replaced
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,7 @@ def write_space(
     if hardware not in HARDWARE:
         raise InputError(f"hardware is {', '.join(HARDWARE)}, got {hardware!r}")
     machine, folder = HARDWARE[hardware], Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{str(folder)!r} is in use; give a new or empty folder")
+    check_unused(folder)
     root = _clone()
     owner = repo_id.partition("/")[0]
     sources = models or [f"{owner}/{name}" for name in page_names()]
@@ -136,11 +137,18 @@ def push_space(
     repo_id: str,
     folder: str | Path,
     *,
-    hardware: str = "cpu-basic",
+    hardware: str | None = "cpu-basic",
+    sdk: str = "gradio",
     private: bool | None = None,
     token: str | None = None,
 ) -> Publication:
-    """Upload what `write_space` wrote.
+    """Upload what `write_space` wrote, or `write_static_space`.
+
+    Args:
+        repo_id, folder: as they were given there.
+        hardware: None where nothing runs.
+        sdk: "gradio" or "static".
+        private, token: as for `publish`.
 
     Raises:
         HubError: the Hub refused or cannot be reached; the Space is then as it was.
@@ -151,11 +159,11 @@ def push_space(
     done = upload(
         files,
         repo_id,
-        is_ours=lambda name: name.startswith("stylesr/"),
+        is_ours=lambda name: name.startswith(OURS[sdk]),
         private=private,
         token=token,
         message="The page, its models pinned",
-        space_sdk="gradio",
+        space_sdk=sdk,
         space_hardware=hardware,
     )
     sizes = tuple((name, path.stat().st_size) for name, path in files)

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from stylesr.discovery import Found, load
 from stylesr.errors import ImageError, InputError, ModelError
 from stylesr.hub import bundled_folder, class_name, page_names, short_name
 from stylesr.images import Picture, Source, check, decode, encode, save
@@ -90,6 +91,7 @@ class Studio:
         self.max_seconds = max_seconds
         self._lock = threading.Lock()
         self.rates: dict[str, float] = {}  # seconds a pixel, to compute and to write
+        self._guest: Studio | None = None  # with a style that was found on the Hub
 
     # -- models -------------------------------------------------------------------------------
 
@@ -274,6 +276,25 @@ class Studio:
         return Painting(
             file, before, after, plan.height, plan.width, end - start, notices, metadata
         )
+
+    def paint_found(
+        self, found: Found, photo: str | Path, folder: str | Path, choices: Choices
+    ) -> Generator[Progress | Sketch, None, Painting]:
+        """As `paint`, in a style of the Hub, loaded on request; the last one is kept.
+
+        Raises:
+            HubError, ModelError: it cannot be loaded, or is no StyleSRNet of this page's base.
+        """
+        if self._guest is None or self._guest.models[-1] != found.source:
+            load(found)  # refuses what is another class or too large, and has it in the cache
+            self._guest = Studio(
+                [self.models[0], found.source],
+                device=self.device,
+                max_input_pixels=self.max_input_pixels,
+                max_output_pixels=self.max_output_pixels,
+                max_seconds=self.max_seconds,
+            )
+        return (yield from self._guest.paint(photo, folder, choices))
 
     def _sketch(
         self, picture: Picture, folder: Path, plan: Plan, options: dict[str, Any]

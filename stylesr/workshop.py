@@ -78,6 +78,10 @@ class _Elsewhere(Studio):
         """As `Studio.paint`, elsewhere."""
         return self._run("paint", *args, **options)
 
+    def paint_found(self, *args: Any, **options: Any) -> Generator[Any, None, Any]:
+        """As `Studio.paint_found`, elsewhere."""
+        return self._run("paint_found", *args, **options)
+
     def compare(self, *args: Any, **options: Any) -> Generator[Any, None, Any]:
         """As `Studio.compare`, elsewhere."""
         return self._run("compare", *args, **options)

@@ -193,6 +193,18 @@ def test_page_is_built_without_loading_models() -> None:
     assert isinstance(app.build_page(Studio(["no-such-model"])), gr.Blocks)
 
 
+def test_styles_of_the_hub_are_offered_only_if_asked_for(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def has_tab(**options: Any) -> bool:
+        page = app.build_page(studio, **options)
+        return "Hub" in [b.label for b in page.blocks.values() if isinstance(b, gr.Tab)]
+
+    assert not has_tab() and has_tab(discovery=True)
+    monkeypatch.setenv("STYLESR_DISCOVERY", "1")
+    assert has_tab() and not has_tab(discovery=False)
+
+
 # -- creating ---------------------------------------------------------------------------------
 
 

@@ -16,9 +16,19 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"exif", "files", "hub", "picture", "profiles", "resample", "tiling"},
-    {"colors", "images", "publishing", "screen"},
+    {"colors", "images", "npm", "publishing", "screen"},
     {"models"},
-    {"blending", "checkpoints", "data", "discovery", "loading", "losses", "passes", "releases"},
+    {
+        "blending",
+        "checkpoints",
+        "data",
+        "discovery",
+        "export",
+        "loading",
+        "losses",
+        "passes",
+        "releases",
+    },
     {"metrics", "per_image"},
     {"pipeline"},
     {"importing", "jobs", "orders", "speed", "video"},
@@ -31,7 +41,7 @@ LAYERS = [
     {"plots", "previews"},
     {"cards", "training"},
     {"comparison"},
-    {"sharing", "space"},
+    {"sharing", "space", "static_space"},
     {"cli_hub", "cli_per_image"},
     {"cli"},
 ]
@@ -41,11 +51,13 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 EXTRAS = {
     "app": "app",
     "train": "train",
+    "stylesr.export": "onnx",
     "stylesr.plots": "train",
+    "stylesr.static_space": "onnx",
     "stylesr.training": "train",
     "stylesr.video": "video",
 }
-PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "parts")
+PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "hub_styles", "parts")
 EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE}
 
 

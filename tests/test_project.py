@@ -28,7 +28,7 @@ def declared() -> list[Requirement]:
     """What the two commands need: everything but `video`, which nothing uses yet."""
     project = tomllib.loads(text("pyproject.toml"))["project"]
     extras = project["optional-dependencies"]
-    lists = [project["dependencies"], *(extras[name] for name in ("app", "train", "dev"))]
+    lists = [project["dependencies"], *(extras[name] for name in ("app", "onnx", "train", "dev"))]
     return [Requirement(line) for lines in lists for line in lines]
 
 

@@ -10,12 +10,16 @@ import pytest
 from PIL import Image
 
 from stylesr import hub
+from stylesr import studio as studios
+from stylesr.discovery import discover
 from stylesr.errors import ImageError, InputError, ModelError
 from stylesr.orders import Batch, Choices, Painting, Sketch
 from stylesr.pipeline import Progress, StyleSRPipeline
 from stylesr.studio import Studio
 from stylesr.tiling import drain
 from tests import tiny
+from tests.hub_server import Hub
+from tests.test_publishing import CARD
 
 
 @pytest.fixture(scope="module")
@@ -375,3 +379,43 @@ def test_without_models_it_says_where_they_should_be(
     monkeypatch.setattr("stylesr.studio.bundled_folder", lambda: tmp_path)
     with pytest.raises(ModelError, match=tmp_path.name):
         Studio()
+
+
+# -- styles of the Hub ----------------------------------------------------------------------------
+
+
+def publish(the_hub: Hub, repo_id: str, net: Any, folder: Path) -> None:
+    net.save_pretrained(folder)
+    (folder / "README.md").write_text(CARD, encoding="utf-8")
+    the_hub.add(repo_id, folder)
+
+
+def test_a_style_of_the_hub_is_loaded_once_and_painted(
+    the_hub: Hub,
+    models: list[Path],
+    cat: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = tiny.style(tiny.photo(), 7)
+    publish(the_hub, "you/lines", net, tmp_path / "lines")
+    (found,) = discover()
+    studio, loaded = Studio(models[:1]), []
+    load = studios.load
+    monkeypatch.setattr(studios, "load", lambda found: loaded.append(found) or load(found))
+    for _ in range(2):
+        done = drain(studio.paint_found(found, cat, tmp_path, chosen(style="lines")))
+    expected = StyleSRPipeline(tiny.photo(), {"lines": net})(cat, scale=2).images[0]
+    assert np.array_equal(pixels(done.file), np.asarray(expected))
+    assert done.file.name == "my-cat-1-lines-x2.png"
+    assert loaded == [found]
+    assert "lines" not in studio.names
+
+
+def test_a_style_of_the_hub_from_another_base_is_refused(
+    the_hub: Hub, models: list[Path], cat: Path, tmp_path: Path
+) -> None:
+    publish(the_hub, "you/lines", tiny.style(tiny.photo(9), 7), tmp_path / "lines")
+    (found,) = discover()
+    with pytest.raises(ModelError, match="style 'lines' was trained from"):
+        drain(Studio(models).paint_found(found, cat, tmp_path, chosen(style="lines")))

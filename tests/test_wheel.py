@@ -20,7 +20,7 @@ RELEASED = ("README.md", "config.json", "metrics.json", "model.safetensors", "pr
 ALONE = """
 import json, socket, sys
 
-for name in ("accelerate", "av", "gradio", "matplotlib", "pytest", "tensorboard"):
+for name in ("accelerate", "av", "gradio", "matplotlib", "onnx", "pytest", "tensorboard"):
     sys.modules[name] = None
 
 def refuse(*args):
@@ -89,6 +89,9 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("stylesr/**/*.py")}
     assert sources | {"stylesr/py.typed", f"{info}/licenses/LICENSE"} <= names
     kinds = {Path(name).suffix for name in names if name.startswith("stylesr/")}
+    static = {f"stylesr/static/{path.name}" for path in ROOT.glob("stylesr/static/*")}
+    assert static and static <= names
+    kinds -= {Path(name).suffix for name in static}
     assert kinds == {".py", ".typed", *(Path(name).suffix for name in RELEASED)}
 
 
@@ -112,7 +115,7 @@ def test_the_wheels_metadata(wheel: Path) -> None:
     assert metadata["Version"] == stylesr.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"app", "dev", "train", "video"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"app", "dev", "onnx", "train", "video"}
 
 
 def test_the_installed_photo_model_enlarges_offline(installed: Path, tmp_path: Path) -> None:

@@ -101,6 +101,15 @@ class Words:
     batch_failed: str
     batch_file: str
 
+    hub_tab: str
+    hub_intro: str
+    hub_find: str
+    hub_none: str
+    hub_by: str
+    hub_no_licence: str
+    hub_choose: str
+    hub_loading: str
+
     note: str
     about: str
 
@@ -218,6 +227,15 @@ ENGLISH = Words(
     batch_done="{painted} of {total} done in {seconds} s",
     batch_failed="{name}: {reason}",
     batch_file="Download zip, {size} MB",
+    hub_tab="Hub",
+    hub_intro="Styles that other people have published on the Hugging Face Hub. Nobody has looked "
+    "through them: what they are made of and may be used for, their own pages say.",
+    hub_find="Look for styles",
+    hub_none="Nobody has published a style yet.",
+    hub_by="by {author}, licence: {licence}",
+    hub_no_licence="not stated",
+    hub_choose="Look for styles, and choose one of the list.",
+    hub_loading="Fetching the style…",
     note="Detail in an enlarged or painted picture is **invented** by a small neural network: "
     "plausible, not a record of what was there. Do not use it to identify people, to read text or "
     "number plates, or as medical or forensic evidence. Your photo serves your picture alone: "
@@ -311,6 +329,12 @@ CHINESE = Words(
         (r"^its colour profile was ignored", "深度灰度图片的色彩配置文件已忽略"),
         (r"^its colour profile is damaged", "色彩配置文件已损坏或不匹配，按 sRGB 读取"),
         (r"^converted from (.+) to sRGB", "已由 {0} 转换为 sRGB"),
+        (
+            r"^the list of models: (?:the connection|.*cannot be reached)",
+            "无法连接 Hugging Face Hub，请稍后再试",
+        ),
+        (r"^style '(.+?)' was trained from", "风格“{0}”来自另一个基础模型，不能在此使用"),
+        (r"^(\S+): (\S+) has ([\d,]+) bytes, more than", "{0} 的 {1} 为 {2} 字节，超过上限"),
         (r"^no model '(.+?)'", "没有名为“{0}”的模型"),
         (r"^style '(.+?)' is not loaded", "没有名为“{0}”的风格"),
     ),
@@ -380,6 +404,14 @@ CHINESE = Words(
     batch_done="完成 {painted}/{total} 张，用时 {seconds} 秒",
     batch_failed="{name}：{reason}",
     batch_file="下载 zip，{size} MB",
+    hub_tab="社区",
+    hub_intro="其他人在 Hugging Face Hub 上发布的风格。未经本页面审核：来源与许可请见各自的页面。",
+    hub_find="查找风格",
+    hub_none="还没有人发布风格。",
+    hub_by="作者 {author}，许可：{licence}",
+    hub_no_licence="未注明",
+    hub_choose="请先查找风格，再从列表中选择一个。",
+    hub_loading="正在获取风格…",
     note="放大或绘制的图片中的细节由小型神经网络**虚构**：看似合理，但并非真实记录。请勿用于识别人物、"
     "辨认文字或车牌，也不得作为医学或法证依据。您的照片只用于生成您的图片：地点、相机等私人数据不会写入"
     "结果，颜色转换为 sRGB，所有内容在 20 分钟内删除。",
