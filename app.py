@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylesr.page import batch, compare, create, endpoints
+from stylesr.page import batch, compare, create, endpoints, film
 from stylesr.page.guard import COOKIE, Guard
 from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
@@ -83,6 +83,9 @@ def build_page(studio: Studio | None = None) -> gr.Blocks:
                 endpoints.build(first, language)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["compare"]}, id="compare"):
                 compare.build(studio, spoken, language, site)
+            if studio.has_films:
+                with spoken(gr.Tab, lambda w: {"label": w.tabs["video"]}, id="video"):
+                    film.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["batch"]}, id="batch"):
                 batch.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["about"]}, id="about"):

@@ -24,6 +24,7 @@ from stylesr.page import parts
 from stylesr.pipeline import Progress
 from stylesr.studio import Studio
 from tests import tiny
+from tests.test_studio import pan
 
 pytestmark = [
     pytest.mark.browser,
@@ -164,8 +165,8 @@ def cat(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("size", "locale", "tabs", "paint", "example"),
     [
-        (DESK, "en-GB", "Create Compare Batch About", "Paint", "An example: photo and Dots"),
-        (PHONE, "zh-HK", "创作 比较 批量 关于", "绘制", "示例：照片与Dots"),
+        (DESK, "en-GB", "Create Compare Video Batch About", "Paint", "An example: photo and Dots"),
+        (PHONE, "zh-HK", "创作 比较 视频 批量 关于", "绘制", "示例：照片与Dots"),
     ],
     ids=["desk", "phone"],
 )
@@ -324,6 +325,35 @@ def test_a_batch_is_a_zip_file(visit: Open, studio: Studio, cat: Path, tmp_path:
     expected = studio.pipeline(cat, style="dots", scale=2).images[0]
     assert np.array_equal(pixels(tmp_path / "01-cat-dots-x2.png"), np.asarray(expected))
     assert v.fits()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_clip_is_painted_and_plays(visit: Open, tmp_path: Path, size: dict[str, int]) -> None:
+    v = visit(size)
+    v.tab("Video")
+    expect(v.page.get_by_text("longer clips are cut after 5 seconds")).to_be_visible()
+    expect(v.page.locator("#video-start")).to_be_disabled()
+    v.upload(pan(tmp_path / "pan.mp4"), "#clip")
+    expect(v.page.locator("#clip video")).to_be_visible()
+    v.page.locator("#video-start").click()
+    expect(v.page.locator("#video-status")).to_contain_text("2 frames done")
+    sides = "async video => (await video.play(), [video.videoWidth, video.videoHeight])"
+    assert v.page.locator("#played video").evaluate(sides) == [480, 240]
+    name, file = v.download("#video-download")
+    assert name == "pan-dots.mp4" and b"ftyp" in file.read_bytes()[:12]
+    assert v.fits()
+
+
+def test_what_is_no_clip_is_refused(visit: Open, cat: Path, tmp_path: Path) -> None:
+    v = visit(PHONE, "zh-CN")
+    v.tab("视频")
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"ffconcat version 1.0\nfile cat.png\n")
+    v.upload(bad, "#clip")
+    v.page.locator("#video-start").click()
+    expect(v.page.get_by_text("“bad.mp4”不是可读取的视频")).to_be_visible()
+    expect(v.page.locator("#video-start")).to_be_visible()
+    v.errors.clear()  # the browser's own player says so too
 
 
 # -- stopping and refusing --------------------------------------------------------------------

@@ -213,15 +213,22 @@ def running(work: Generator[Any, None, C], show: Callable[[Any], Any]) -> Genera
         yield show(step)
 
 
-def bar(step: Progress | str, say: Words) -> str:
-    """A progress bar with tiles and time, or with a text and no measure."""
+def bar(step: Progress | str, say: Words, count: str = "") -> str:
+    """A progress bar with tiles and time, or with a text and no measure.
+
+    Args:
+        step: how far it is, or the text.
+        say: the visitor's language.
+        count: a sentence like `say.tile`, where not tiles are counted.
+    """
     if isinstance(step, str):
         text, done = step, ""
     else:
         left = step.seconds / step.done * (step.total - step.done)
         rest = say.left.format(seconds=f"{left:.0f}") if step.done < step.total else say.writing
-        tile = say.tile.format(done=step.done, total=step.total, seconds=f"{step.seconds:.0f}")
-        text, done = f"{tile}, {rest}", f' value="{step.done / step.total:.3f}"'
+        seconds = f"{step.seconds:.0f}"
+        place = (count or say.tile).format(done=step.done, total=step.total, seconds=seconds)
+        text, done = f"{place}, {rest}", f' value="{step.done / step.total:.3f}"'
     return (
         f'<div class="running" role="status"><span>{escape(text)}</span>'
         f'<progress aria-label="{escape(text)}"{done}></progress></div>'
