@@ -407,6 +407,18 @@ def test_stop_stops_and_the_next_in_line_is_painted(
             answer = client.post(f"{address}gradio_api/call/enhance", json=body)
             assert answer.status_code == 422 and "Many people" in answer.text
         third.errors.clear()  # the refusal, told on the console too
+    with monkeypatch.context() as patch:  # there is room, but not for more of this visitor
+        patch.setattr(parts, "MOST_OF_ONE", 1)
+        third.choose("中文", "#language")
+        third.page.locator("#start").click()
+        expect(third.page.get_by_text("您已有 1 项任务在排队")).to_be_visible()
+        third.errors.clear()
+        with httpx.Client() as client:
+            join = f"{address}gradio_api/call/enhance"
+            assert "of your jobs wait already" in client.post(join, json=body).text
+            other = {"X-Forwarded-For": "203.0.113.9, 93.184.215.14"}  # of another visitor
+            answer = client.post(join, json=body, headers=other)
+            assert answer.status_code == 200
     assert not endless.closed.is_set()
     first.page.locator("#stop").click()
     expect(first.page.locator("#status")).to_have_text("Stopped.")

@@ -11,11 +11,13 @@ from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.media import get_image
 from gradio.utils import get_upload_folder
 
 from stylesr.errors import InputError, StyleSRError
 from stylesr.orders import Choices
+from stylesr.page.visitors import visitor
 from stylesr.page.words import ENGLISH, Words
 from stylesr.pipeline import Progress
 from stylesr.studio import Studio
@@ -46,6 +48,7 @@ C = TypeVar("C")
 EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
 MAX_FILE_MB = 10
 MOST_WAITING = 16
+MOST_OF_ONE = 4  # of these, of one visitor: who has several pages open, or a family
 KEEP_SECONDS = 900  # of results; uploads are kept as long, and looked for every 300
 FIRST_STYLE = "starry-night"
 
@@ -151,13 +154,20 @@ class Site:
         self.page = page
 
     def check_room(self, say: Words) -> None:
-        """Raise InputError if too many are waiting for heavy work.
+        """Raise InputError if too many are waiting for heavy work, or too many of this visitor's.
 
         Gradio's own bound counts light work too: a full line would leave newcomers an empty page.
         """
         line = self.page._queue.event_queue_per_concurrency_id.get(HEAVY["concurrency_id"])
-        if line is not None and len(line.queue) >= MOST_WAITING:
+        waiting = line.queue if line else []
+        if len(waiting) >= MOST_WAITING:
             raise InputError(say.busy)
+        request = LocalContext.request.get(None)
+        if request is None:  # no one asks from outside
+            return
+        visitors = [visitor(event.request) for event in waiting]
+        if visitors.count(visitor(request)) >= MOST_OF_ONE:
+            raise InputError(say.yours.format(count=MOST_OF_ONE))
 
     @contextmanager
     def kept(self) -> Iterator[Path]:

@@ -81,6 +81,7 @@ class Words:
     gone: str
     not_uploaded: str
     busy: str
+    yours: str
     crowded: str
     note_title: str
     error_title: str
@@ -216,6 +217,8 @@ ENGLISH = Words(
     gone="The file is deleted by now: paint it again.",
     not_uploaded="This file was not uploaded to the page; upload it first.",
     busy="Many people are painting right now. Please try again in a minute.",
+    yours="{count} of your jobs wait already, so that others get their turn too. Please try again "
+    "when one is done. People of one network count together.",
     crowded="The file or request is larger than the page accepts.",
     note_title="Please note",
     error_title="That did not work",
@@ -400,6 +403,8 @@ CHINESE = Words(
     gone="文件已删除，请重新绘制。",
     not_uploaded="该文件未上传到本页面，请先上传。",
     busy="现在使用的人很多，请一分钟后再试。",
+    yours="您已有 {count} 项任务在排队；为了让其他人也能轮到，请等其中一项完成后再试。"
+    "同一网络的用户合并计算。",
     crowded="文件或请求超过了本页面的上限。",
     note_title="请注意",
     error_title="未能完成",
