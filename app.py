@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylesr.page import batch, compare, create, endpoints, film
+from stylesr.page import batch, compare, create, endpoints, film, parts
 from stylesr.page.guard import COOKIE, Guard
 from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
@@ -117,6 +117,7 @@ def launch(page: gr.Blocks, **options: Any) -> Any:
     settings: dict[str, Any] = {
         "theme": THEME,
         "css_paths": Path(__file__).with_name("app.css"),
+        "js": Path(str(parts.__file__)).with_name("zoom.js").read_text(encoding="utf-8"),
         "footer_links": ["api", "gradio", "settings"],
         "app_kwargs": {"middleware": [guard]},
         "mcp_server": find_spec("mcp") is not None,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.context import LocalContext
-from gradio.media import get_image
+from gradio.media import MEDIA_ROOT
 from gradio.utils import get_upload_folder
 
 from stylesr.errors import InputError, StyleSRError
@@ -37,6 +37,7 @@ __all__ = [
     "ended",
     "first_style",
     "friendly",
+    "offer_examples",
     "refusal",
     "running",
     "uploaded",
@@ -45,7 +46,12 @@ __all__ = [
 
 C = TypeVar("C")
 
-EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
+# Photos that come with Gradio; where a version has some of them no more, the others are offered.
+EXAMPLES = [
+    str(path)
+    for path in (MEDIA_ROOT / "images" / name for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg"))
+    if path.is_file()
+]
 MAX_FILE_MB = 10
 MOST_WAITING = 16
 MOST_OF_ONE = 4  # of these, of one visitor: who has several pages open, or a family
@@ -90,6 +96,13 @@ class Spoken:
     def components(self) -> list[Any]:
         """All that follow the language."""
         return [component for component, _ in self._spoken]
+
+
+def offer_examples(photo: gr.Image, spoken: Spoken, name: str) -> None:
+    """Photos to try, below the place for the visitor's own."""
+    if EXAMPLES:
+        row = gr.Examples(EXAMPLES, photo, label=ENGLISH.try_one, preload=False, elem_id=name)
+        spoken.follow(row.dataset, lambda w: {"label": w.try_one})
 
 
 def first_style(studio: Studio) -> str:

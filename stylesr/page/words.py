@@ -70,6 +70,9 @@ class Words:
     done: str
     slider: str
     side_by_side: str
+    zoom: str
+    zoom_names: tuple[str, str, str]
+    zoom_help: str
     example: str
     photo_and_result: str
     photo_enlarged: str
@@ -206,6 +209,9 @@ ENGLISH = Words(
     done="Done in {seconds} s",
     slider="Slider",
     side_by_side="Side by side",
+    zoom="Zoom both pictures",
+    zoom_names=("Zoom out", "Zoom in", "Show all"),
+    zoom_help="Both move together: wheel and drag, or here + − 0 and the arrow keys.",
     example="An example: photo and {style}",
     photo_and_result="{before} · result",
     photo_enlarged="Photo, enlarged",
@@ -392,6 +398,9 @@ CHINESE = Words(
     done="完成，用时 {seconds} 秒",
     slider="滑块",
     side_by_side="并排",
+    zoom="同步缩放两张图片",
+    zoom_names=("缩小", "放大", "显示全部"),
+    zoom_help="两张图片同步：滚轮与拖动，或在此处按 + − 0 与方向键。",
     example="示例：照片与{style}",
     photo_and_result="{before} · 结果",
     photo_enlarged="照片（放大）",
