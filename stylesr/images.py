@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -322,6 +322,12 @@ def encode(picture: Picture, format: str = "png", *, quality: int | None = None)
         InputError: Unknown format, quality or metadata name.
         ImageError: The format cannot hold the picture's transparency or size.
     """
+    file = BytesIO()
+    _write(picture, file, format, quality)
+    return file.getvalue()
+
+
+def _write(picture: Picture, file: IO[bytes], format: str, quality: int | None) -> None:
     kind = _EXTENSIONS.get(format.lower())
     if kind is None:
         raise InputError(f"format is png, webp, jpeg, tiff or bmp, got {format!r}")
@@ -335,12 +341,10 @@ def encode(picture: Picture, format: str = "png", *, quality: int | None = None)
     if image.mode == "I;16" and kind not in ("PNG", "TIFF"):
         image = to_pil(replace(picture, bits=8))
     options = _options(kind, quality) | exif.save_options(kind, picture.metadata)
-    file = BytesIO()
     try:
         image.save(file, kind, **options)
     except (OSError, ValueError) as error:
         raise ImageError(f"{image.width}×{image.height} pixels as {kind}: {error}") from error
-    return file.getvalue()
 
 
 def save(picture: Picture, path: str | Path, *, quality: int | None = None) -> None:
@@ -353,10 +357,10 @@ def save(picture: Picture, path: str | Path, *, quality: int | None = None) -> N
     format = format_of(path)
     if not path.parent.is_dir():
         raise ImageError(f"there is no folder {str(path.parent)!r} to write {path.name!r} into")
-    data = encode(picture, format, quality=quality)
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            _write(picture, file, format, quality)
         os.replace(part, path)
     except OSError as error:
         raise ImageError(f"{str(path)!r} cannot be written: {error}") from error

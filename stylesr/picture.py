@@ -86,18 +86,20 @@ def to_pil(picture: Picture) -> Image.Image:
     Raises:
         ImageError: The picture holds NaN or infinite values.
     """
-    planes = picture.pixels.mean(0, keepdim=True) if picture.gray else picture.pixels
-    if picture.alpha is not None:
-        planes = torch.cat([planes, picture.alpha])
-    if not all(map(torch.isfinite, planes.aminmax())):
-        count = int((~torch.isfinite(planes)).sum())
+    parts = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
+    if not all(torch.isfinite(edge) for part in parts for edge in part.aminmax()):
+        count = sum(int((~torch.isfinite(part)).sum()) for part in parts)
         raise ImageError(f"the picture holds {count} values that are NaN or infinite")
-    planes = planes.detach().cpu()
-    if planes.shape[0] == 1 and picture.bits == 16:
-        return Image.fromarray(to_levels(planes[0], 65535).numpy().astype(np.uint16))
-    strips = [to_levels(strip).to(torch.uint8) for strip in planes.split(STRIP, 1)]
-    levels = torch.cat(strips, 1).permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+    deep = picture.gray and picture.bits == 16 and picture.alpha is None
+    channels = (1 if picture.gray else 3) + len(parts) - 1
+    shape = (picture.height, picture.width, channels)
+    levels = np.empty(shape, np.uint16 if deep else np.uint8)
+    for top in range(0, picture.height, STRIP):
+        pixels, *alpha = (part[:, top : top + STRIP].detach().cpu() for part in parts)
+        colour = pixels.mean(0, keepdim=True) if picture.gray else pixels
+        strip = to_levels(torch.cat([colour, *alpha]), 65535 if deep else 255)
+        levels[top : top + STRIP] = strip.permute(1, 2, 0).numpy()
+    return Image.fromarray(levels[..., 0] if channels == 1 else levels)
 
 
 def to_array(picture: Picture) -> Array:

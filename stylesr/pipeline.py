@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stylesr import tiling
 from stylesr.blending import check_strength, normalised, weighted_sum
-from stylesr.colors import keep_photo_colors, palette_only
+from stylesr.colors import Recolor
 from stylesr.errors import InputError, ModelError
 from stylesr.hub import short_name
 from stylesr.images import Source, check, decode
@@ -434,11 +434,12 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         pixels = picture.pixels[None]
         result = yield from self._run(pixels, plan.passes, plan)
         if plan.color != "style":
-            photo = yield from self._run(pixels, plan.photo_passes, plan)
-            if picture.gray:
-                photo = _grayed(photo)
-            recolor = keep_photo_colors if plan.color == "photo" else palette_only
-            result = recolor(result, photo)
+            recolor = Recolor(plan.color).take(result)
+            del result  # a large one is not held beside the other
+            result = yield from self._run(pixels, plan.photo_passes, plan)
+            if not plan.photo_passes:
+                result = result.clone()  # it may be the caller's own
+            result = recolor.give(_grayed(result) if picture.gray else result)
         gray = picture.gray and (not plan.paints or plan.color == "photo")
         if gray:
             result = _grayed(result)
