@@ -11,14 +11,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from stylesr import __version__, cli_hub
 from stylesr.errors import ImageError, InputError, StyleSRError
 
 __all__ = ["main"]
 
-FOLDER_OPTIONS = ("workers", "format", "name", "metadata", "quality", "as_json")
+FOLDER_OPTIONS = ("workers", "format", "name", "quality", "as_json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,21 +39,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 # -- commands -----------------------------------------------------------------------------------
 
 
-def _enhance(picture: str, output: str, style: str = "photo", **options: Any) -> None:
+def _enhance(
+    picture: str,
+    output: str,
+    style: str = "photo",
+    metadata: Literal["safe", "keep", "strip"] = "safe",
+    **options: Any,
+) -> None:
     many = {key: options.pop(key) for key in FOLDER_OPTIONS if key in options}
     if Path(picture).is_dir() or (glob.has_magic(picture) and not Path(picture).exists()):
-        _enhance_folder(picture, output, style, options, **many)
+        _enhance_folder(picture, output, style, options, metadata=metadata, **many)
         return
     if many:
         given = ", ".join("--" + key.removeprefix("as_") for key in many)
         raise InputError(f"{given}: for a folder or a pattern; {picture!r} is neither")
 
-    from stylesr import images
+    from dataclasses import replace
+
+    from stylesr import exif, images
 
     format = images.format_of(output)  # what can be refused is refused before work starts
     if not Path(output).absolute().parent.is_dir():
         raise InputError(f"there is no folder for {output!r}; make it first")
-    source = images.decode(picture)
+    source = images.decode(picture, metadata=metadata)
     if Path(output).exists() and os.path.samefile(picture, output):
         raise InputError(f"{output!r} is the input; give the result another name")
     images.encode(source, format)  # raises where the format cannot hold the transparency
@@ -74,6 +82,8 @@ def _enhance(picture: str, output: str, style: str = "photo", **options: Any) ->
             bar.update()
 
         result = tiling.drain(work, show)
+    if metadata != "strip":
+        result = replace(result, metadata={**result.metadata, **exif.MARK})
     images.save(result, output)
 
 
@@ -324,15 +334,16 @@ def _add_enhance(commands: Any) -> None:
         help="the result, whose extension is its format; or the folder of the results",
     )
     _add_painting(parser)
+    parser.add_argument(
+        "--metadata",
+        choices=("safe", "keep", "strip"),
+        help="safe keeps dates, keep all that the photo's EXIF says, place and camera included; "
+        "both say that a model made the picture; strip writes none (default: safe)",
+    )
     many = parser.add_argument_group("for a folder or a pattern")
     many.add_argument("--workers", type=int, help="pictures worked on at once (default: 1)")
     many.add_argument("--format", help="of the results: png, webp, jpg, tiff, bmp (default: png)")
     many.add_argument("--name", help="of a result, from {stem} and {extension} (default: {stem})")
-    many.add_argument(
-        "--metadata",
-        choices=("safe", "strip"),
-        help="safe keeps dates and marks what a style painted; strip writes none (default: safe)",
-    )
     many.add_argument("--quality", type=int, help="of JPEG (default: 95), 1 to 100")
     many.add_argument(
         "--json", action="store_true", dest="as_json", help="a line of JSON for each picture"

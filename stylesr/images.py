@@ -2,7 +2,7 @@
 
 Reading applies the EXIF orientation, converts colour profiles to sRGB, and sets aside what has
 to come back in the result: transparency, grayness, bit depth and the date. Files are untrusted:
-only five formats are opened, the size is read from the header before anything is decoded, and
+only a few formats are opened, the size is read from the header before anything is decoded, and
 whatever a decoder raises becomes an `ImageError`.
 """
 
@@ -12,9 +12,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -45,8 +47,10 @@ Source: TypeAlias = str | Path | bytes | Image.Image | Array
 
 MAX_PIXELS = 64_000_000
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # read and written
+_FROM_PHONES = ("AVIF", "HEIF")  # read where Pillow has AVIF, pillow-heif is installed
 _EXTENSIONS = {"jpg": "JPEG", "tif": "TIFF"} | {name.lower(): name for name in _FORMATS}
+_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _READABLE = "a JPEG, PNG, WebP, TIFF or BMP picture"
 
 _TURNS = {  # EXIF orientation → what brings the picture upright
@@ -88,7 +92,9 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     return height, width
 
 
-def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(
+    source: Source, *, max_pixels: int = MAX_PIXELS, metadata: exif.Metadata = "safe"
+) -> Picture:
     """Read a picture as sRGB floats.
 
     EXIF orientation is applied; colour profiles are converted to sRGB (16-bit gray excepted);
@@ -96,15 +102,21 @@ def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
     16 bits a channel are kept for gray and reduced to 8 for colour files.
 
     Args:
-        source: A path or the bytes of a JPEG, PNG, WebP, TIFF or BMP file, a PIL image (its
-            current frame), or an array (H, W) or (H, W, 1 | 2 | 3 | 4), that is gray, gray and
-            alpha, RGB or RGBA, of uint8, uint16 or float in [0, 1].
+        source: A path or the bytes of a JPEG, PNG, WebP, TIFF or BMP file, of an AVIF or HEIC one
+            where Pillow or pillow-heif reads it; a PIL image (its current frame); or an array
+            (H, W) or (H, W, 1 | 2 | 3 | 4), that is gray, gray and alpha, RGB or RGBA, of uint8,
+            uint16 or float in [0, 1].
         max_pixels: Larger pictures are refused before they are decoded.
+        metadata: "safe" keeps dates; "keep" all EXIF data, place and camera included, but the
+            thumbnail; "strip" nothing.
 
     Raises:
+        InputError: `metadata` is something else.
         ImageError: The source is missing, not in an accepted format, too large, truncated or
             damaged, or an array of another type, shape or range.
     """
+    if metadata not in get_args(exif.Metadata):
+        raise InputError(f"metadata is safe, keep or strip, got {metadata!r}")
     if isinstance(source, np.ndarray):
         _check_array(source, max_pixels)
         colour, alpha = _split(source)
@@ -113,14 +125,16 @@ def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
     with _opened(source, max_pixels) as image:
         notices = [] if isinstance(source, Image.Image) else _lost_in_reading(image)
         image.load()
-        orientation, metadata, problems = exif.read(image)
+        orientation, dates, problems = exif.read(image)
+        before = exif.everything(image) if metadata == "keep" else b""
         notices += problems
         if orientation in _TURNS:
             image = image.transpose(_TURNS[orientation])
         colour, alpha, changes = _planes(image)
     bits = 8 if colour.dtype == np.uint8 else 16
     notices += changes
-    return _picture(colour, alpha, bits=bits, metadata=metadata, notices=tuple(notices))
+    rest: dict[str, Any] = {"metadata": {} if metadata == "strip" else dates, "exif": before}
+    return _picture(colour, alpha, bits=bits, notices=tuple(notices), **rest)
 
 
 @contextmanager
@@ -147,6 +161,8 @@ def _opened(source: object, max_pixels: int) -> Iterator[Image.Image]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
+        if _is_heic(source):
+            raise ImageError(f"{name} is HEIC: pip install 'stylesr[heic]' to read it") from error
         raise ImageError(f"{name} is not {_READABLE}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is larger than {max_pixels:,} pixels; reduce it") from error
@@ -164,7 +180,27 @@ def _open_header(source: str | Path | bytes) -> Image.Image:
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = BytesIO(source) if isinstance(source, bytes) else source
-        return Image.open(file, formats=_FORMATS)
+        return Image.open(file, formats=_readable())
+
+
+@cache
+def _readable() -> tuple[str, ...]:
+    """Formats that are read here."""
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener(thumbnails=False)
+    Image.init()  # all of Pillow's own
+    return (*_FORMATS, *(kind for kind in _FROM_PHONES if kind in Image.OPEN))
+
+
+def _is_heic(source: object) -> bool:
+    if isinstance(source, bytes):
+        head = source[:12]
+    elif isinstance(source, (str, Path)):
+        with Path(source).open("rb") as file:
+            head = file.read(12)
+    else:
+        return False
+    return head[4:8] == b"ftyp" and head[8:] in _HEIC
 
 
 def _check_size(name: str, height: int, width: int, max_pixels: int) -> None:
@@ -340,7 +376,7 @@ def _write(picture: Picture, file: IO[bytes], format: str, quality: int | None) 
         image = image.convert("L" if picture.gray else "RGB")
     if image.mode == "I;16" and kind not in ("PNG", "TIFF"):
         image = to_pil(replace(picture, bits=8))
-    options = _options(kind, quality) | exif.save_options(kind, picture.metadata)
+    options = _options(kind, quality) | exif.save_options(kind, picture.metadata, picture.exif)
     try:
         image.save(file, kind, **options)
     except (OSError, ValueError) as error:

@@ -31,6 +31,8 @@ class Picture:
         metadata: What survives of the source's metadata: `DateTime`, `DateTimeOriginal`,
             `DateTimeDigitized`. `Software`, `Description` and `DigitalSourceType` (an IPTC code
             such as `compositeWithTrainedAlgorithmicMedia`) may be added to be written.
+        exif: The source's whole EXIF but its thumbnail and orientation, where reading was asked to
+            keep it; it is written again.
         notices: Sentences for the user on what was changed or left out while reading.
     """
 
@@ -40,6 +42,7 @@ class Picture:
     bits: int = 8
     metadata: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    exif: bytes = b""
 
     def __post_init__(self) -> None:
         _check_planes("pixels", self.pixels, 3)

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from stylesr.errors import ImageError, InputError, ModelError
+from stylesr.exif import MARK
 from stylesr.hub import CONFIG_FILE, bundled_folder, bundled_names, locate, short_name
 from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
@@ -59,10 +60,6 @@ PANEL_SIDE = 768  # of each picture that is compared with all others
 THUMBNAIL_SIDE = 160
 PROBE_SIDE = 96  # of the picture on which the speed is measured before anything was painted
 SCREEN_QUALITY = 92
-
-# Says in the file that a model made the picture from a photo; nothing else of the upload's
-# metadata goes into it.
-MARK = {"Software": "stylesr", "DigitalSourceType": "compositeWithTrainedAlgorithmicMedia"}
 
 
 class Studio:
