@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from stylesr import exif
+from stylesr import deep, exif
 from stylesr.errors import ImageError, InputError
 from stylesr.picture import Array, Picture, to_array, to_levels, to_pil
 from stylesr.profiles import to_srgb
@@ -99,7 +99,8 @@ def decode(
 
     EXIF orientation is applied; colour profiles are converted to sRGB (16-bit gray excepted);
     palettes, CMYK and black-and-white become RGB or gray; an animation gives its first frame.
-    16 bits a channel are kept for gray and reduced to 8 for colour files.
+    16 bits a channel are kept for gray, and for colour where pyvips is installed; without it
+    they are reduced to 8.
 
     Args:
         source: A path or the bytes of a JPEG, PNG, WebP, TIFF or BMP file, of an AVIF or HEIC one
@@ -120,17 +121,23 @@ def decode(
     if isinstance(source, np.ndarray):
         _check_array(source, max_pixels)
         colour, alpha = _split(source)
-        deep = source.dtype.kind == "u" and source.dtype.itemsize == 2
-        return _picture(colour, alpha, bits=16 if deep else 8)
+        return _picture(colour, alpha, bits=16 if source.dtype == np.uint16 else 8)
     with _opened(source, max_pixels) as image:
         notices = [] if isinstance(source, Image.Image) else _lost_in_reading(image)
+        is_deep = isinstance(source, (str, Path, bytes)) and _has_deep_colour(image)
+        if is_deep and not deep.is_here():
+            notices.append("reduced from 16 to 8 bits a channel")
+            is_deep = False
         image.load()
         orientation, dates, problems = exif.read(image)
         before = exif.everything(image) if metadata == "keep" else b""
         notices += problems
-        if orientation in _TURNS:
-            image = image.transpose(_TURNS[orientation])
-        colour, alpha, changes = _planes(image)
+        upright = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+        colour, alpha, changes = _planes(upright)
+        if is_deep:
+            assert isinstance(source, (str, Path, bytes))
+            converted = any(change.startswith("converted") for change in changes)
+            colour, alpha = deep.read(source, convert=converted)
     bits = 8 if colour.dtype == np.uint8 else 16
     notices += changes
     rest: dict[str, Any] = {"metadata": {} if metadata == "strip" else dates, "exif": before}
@@ -219,13 +226,14 @@ def _lost_in_reading(image: Image.Image) -> list[str]:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # a phone's MPO holds previews and gain maps
         notices.append(f"first of {frames} frames used")
-    # 'BGR;16' of a BMP is 5-6-5 bits, hence the formats.
-    deep = image.format in ("PNG", "TIFF") and any(
-        ";16" in str(t.args) for t in getattr(image, "tile", ())
-    )
-    if deep and not image.mode.startswith("I"):
-        notices.append("reduced from 16 to 8 bits a channel")
     return notices
+
+
+def _has_deep_colour(image: Image.Image) -> bool:
+    """Whether a file holds 16 bits a channel that Pillow will reduce. To be asked before `load`."""
+    if image.format not in deep.KINDS or image.mode.startswith("I"):  # a BMP's BGR;16 is 5-6-5 bits
+        return False
+    return any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
 
 
 def _planes(image: Image.Image) -> tuple[Array, Array | None, list[str]]:
@@ -347,7 +355,8 @@ def encode(picture: Picture, format: str = "png", *, quality: int | None = None)
     """The bytes of a picture file.
 
     PNG, TIFF and BMP are lossless, WebP too unless `quality` is given. Gray of 16 bits keeps
-    them in PNG and TIFF. JPEG and BMP hold no transparency: an opaque alpha is left out.
+    them in PNG and TIFF, colour where pyvips is installed. JPEG and BMP hold no transparency:
+    an opaque alpha is left out.
 
     Args:
         picture: What to write; values are clamped to [0, 1].
@@ -369,6 +378,9 @@ def _write(picture: Picture, file: IO[bytes], format: str, quality: int | None) 
         raise InputError(f"format is png, webp, jpeg, tiff or bmp, got {format!r}")
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"quality is 1 to 100, got {quality}")
+    if deep.suits(picture, kind) and deep.is_here():
+        file.write(deep.write(picture, kind, picture.metadata))
+        return
     image = to_pil(picture)
     if kind in ("JPEG", "BMP") and picture.alpha is not None:
         if image.getchannel("A").getextrema()[0] != 255:

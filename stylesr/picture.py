@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylesr.errors import ImageError, InputError
 
-__all__ = ["Array", "Picture", "to_array", "to_levels", "to_pil"]
+__all__ = ["Array", "Picture", "to_array", "to_integers", "to_levels", "to_pil"]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -89,20 +89,30 @@ def to_pil(picture: Picture) -> Image.Image:
     Raises:
         ImageError: The picture holds NaN or infinite values.
     """
+    deep = picture.gray and picture.bits == 16 and picture.alpha is None
+    levels = to_integers(picture, 16 if deep else 8)
+    return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+
+
+def to_integers(picture: Picture, bits: int) -> Array:
+    """As uint8 or uint16 (H, W, C), by `bits`: gray or RGB, and alpha where there is one.
+
+    Raises:
+        ImageError: The picture holds NaN or infinite values.
+    """
     parts = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
     if not all(torch.isfinite(edge) for part in parts for edge in part.aminmax()):
         count = sum(int((~torch.isfinite(part)).sum()) for part in parts)
         raise ImageError(f"the picture holds {count} values that are NaN or infinite")
-    deep = picture.gray and picture.bits == 16 and picture.alpha is None
     channels = (1 if picture.gray else 3) + len(parts) - 1
     shape = (picture.height, picture.width, channels)
-    levels = np.empty(shape, np.uint16 if deep else np.uint8)
+    levels = np.empty(shape, np.uint8 if bits == 8 else np.uint16)
     for top in range(0, picture.height, STRIP):
         pixels, *alpha = (part[:, top : top + STRIP].detach().cpu() for part in parts)
         colour = pixels.mean(0, keepdim=True) if picture.gray else pixels
-        strip = to_levels(torch.cat([colour, *alpha]), 65535 if deep else 255)
+        strip = to_levels(torch.cat([colour, *alpha]), 2**bits - 1)
         levels[top : top + STRIP] = strip.permute(1, 2, 0).numpy()
-    return Image.fromarray(levels[..., 0] if channels == 1 else levels)
+    return levels
 
 
 def to_array(picture: Picture) -> Array:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"exif", "files", "hub", "picture", "profiles", "resample", "tiling"},
+    {"deep"},
     {"colors", "images", "publishing", "screen"},
     {"models"},
     {"blending", "checkpoints", "data", "discovery", "loading", "losses", "passes", "releases"},
@@ -45,7 +46,7 @@ EXTRAS = {
     "stylesr.training": "train",
     "stylesr.video": "video",
 }
-PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "parts")
+PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "film", "parts")
 EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE}
 
 
