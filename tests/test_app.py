@@ -229,6 +229,45 @@ def test_upload_paint_compare_download(
     assert v.fits()
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_side_by_side_both_pictures_zoom_and_move(visit: Open, size: dict[str, int]) -> None:
+    v = visit(size)
+    v.tab("Side by side")
+    keys, level = v.page.get_by_role("group", name="Zoom both pictures"), v.page.locator("output")
+    transforms = "images => images.map(image => getComputedStyle(image).transform)"
+
+    def seen() -> str:
+        left, right = v.page.locator("#pair img").evaluate_all(transforms)
+        assert left == right
+        return str(left)
+
+    keys.get_by_role("button", name="Zoom in").focus()
+    v.page.keyboard.press("Enter")
+    expect(level).to_have_text("200 %")
+    v.page.keyboard.press("+")
+    expect(level).to_have_text("400 %")
+    middle = seen()
+    v.page.keyboard.press("ArrowRight")
+    right = seen()
+    assert right != middle
+    v.page.keyboard.press("ArrowLeft")
+    assert seen() == middle
+    box = v.page.locator("#pair .image-frame").last.bounding_box()
+    assert box is not None
+    v.page.mouse.move(box["x"] + 30, box["y"] + 30)
+    v.page.mouse.wheel(0, -300)
+    expect(level).to_have_text("800 %")
+    corner = seen()
+    v.page.mouse.down()
+    v.page.mouse.move(box["x"] + 60, box["y"] + 50)
+    v.page.mouse.up()
+    assert seen() != corner
+    keys.get_by_role("button", name="Show all").click()
+    expect(level).to_have_text("100 %")
+    assert seen() == "matrix(1, 0, 0, 1, 0, 0)"
+    assert v.fits()
+
+
 def test_options_reach_the_pipeline(visit: Open, studio: Studio, cat: Path) -> None:
     v = visit()
     v.upload(cat)
