@@ -140,7 +140,13 @@ def count_pixels(net: Net, step: Pass) -> int:
 
 
 def run_pass(
-    net: Net, pixels: Tensor, step: Pass, *, seed: int, tile_size: int | None
+    net: Net,
+    pixels: Tensor,
+    step: Pass,
+    *,
+    seed: int,
+    tile_size: int | None,
+    place: Size = (0, 0),
 ) -> Generator[tuple[int, int], None, Tensor]:
     """Pad, enlarge in tiles, crop and clamp.
 
@@ -149,6 +155,8 @@ def run_pass(
         pixels: (1, 3, H, W) float32, RGB in [0, 1], of the pass's source size, on any device.
         step: gives the factor and the border.
         seed: of a StyleSRNet's noise.
+        place: of the picture in a larger scene, in input pixels down and right. Noise and trunk
+            stay with the scene: a picture that has moved by whole pixels is painted as it was.
         tile_size: in output pixels, a multiple of 4; None takes 1120, and one tile for a result
             of up to 1536².
 
@@ -163,24 +171,28 @@ def run_pass(
     @torch.inference_mode()
     def enlarge(window: Tensor, top: int, left: int) -> Tensor:
         window = window.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
-        place = {"seed": seed, "origin": (top, left)} if isinstance(net, StyleSRNet) else {}
-        return net(window, factor, **place).float().to(pixels.device)
+        if not isinstance(net, StyleSRNet):
+            return net(window, factor).float().to(pixels.device)
+        origin = (top + place[0] - phase[0], left + place[1] - phase[1])
+        return net(window, factor, seed=seed, origin=origin).float().to(pixels.device)
 
-    factor, before = step.factor, _border(step)
+    factor, multiple = step.factor, net.multiple_of(step.factor)
+    phase = (place[0] % multiple, place[1] % multiple)
+    before = (_border(step) + phase[0], _border(step) + phase[1])
     overlap = net.receptive_field(factor)
     assert overlap is not None, "a pipeline takes no other networks"
     height, width = step.source
-    padded = _padded_size(net, step)
+    padded = _padded_size(net, step, phase)
     output = yield from tiling.run(
         enlarge,
         _pad(pixels, padded, before),
         factor=factor,
         tile_size=_tile_size((height, width), factor, tile_size),
         overlap=overlap,
-        multiple=net.multiple_of(factor),
+        multiple=multiple,
     )
-    start = before * factor
-    output = output[..., start : start + height * factor, start : start + width * factor]
+    top, left = (side * factor for side in before)
+    output = output[..., top : top + height * factor, left : left + width * factor]
     return output.clamp_(0, 1)
 
 
@@ -189,20 +201,21 @@ def _border(step: Pass) -> int:
     return step.border * TRUNK // step.factor
 
 
-def _padded_size(net: Net, step: Pass) -> Size:
-    """With the border on each side, up to what the network takes."""
+def _padded_size(net: Net, step: Pass, phase: Size = (0, 0)) -> Size:
+    """With the border on each side and the phase before it, up to what the network takes."""
     multiple, least = net.multiple_of(step.factor), net.min_size
-    sides = (max(n + 2 * _border(step), least) for n in step.source)
+    ends = zip(step.source, phase, strict=True)
+    sides = (max(n + 2 * _border(step) + more, least) for n, more in ends)
     height, width = (-(-side // multiple) * multiple for side in sides)
     return height, width
 
 
-def _pad(image: Tensor, size: Size, before: int) -> Tensor:
+def _pad(image: Tensor, size: Size, before: Size) -> Tensor:
     """To `size`, reflected along an axis where there is room and replicated where not."""
-    for axis, length in zip((-2, -1), size, strict=True):
-        after = length - before - image.shape[axis]
-        sides = (0, 0, before, after) if axis == -2 else (before, after, 0, 0)
-        mode = "reflect" if image.shape[axis] > max(before, after) else "replicate"
+    for axis, length, first in zip((-2, -1), size, before, strict=True):
+        after = length - first - image.shape[axis]
+        sides = (0, 0, first, after) if axis == -2 else (first, after, 0, 0)
+        mode = "reflect" if image.shape[axis] > max(first, after) else "replicate"
         image = F.pad(image, sides, mode=mode)
     return image
 

@@ -44,6 +44,7 @@ from stylesr.resample import resize
 
 __all__ = ["Plan", "Progress", "StyleSRPipeline", "StyleSRPipelineOutput", "open_mix"]
 
+Shift: TypeAlias = tuple[float, float]  # down and right
 Style: TypeAlias = str | Mapping[str, float] | None
 Color: TypeAlias = Literal["style", "photo", "palette"]
 OutputType: TypeAlias = Literal["pil", "np", "pt"]
@@ -308,11 +309,17 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         seed: int = 0,
         color: Color = "style",
         tile_size: int | None = None,
+        drift: Shift = (0, 0),
     ) -> Generator[Progress, None, Picture]:
         """Enlarge and paint one picture step by step; close the generator to stop.
 
-        Arguments and errors are those of `__call__`. Bad ones are refused at once, not at the
-        first step.
+        Arguments and errors are those of `__call__`, and one more. Bad ones are refused at once,
+        not at the first step.
+
+        Args:
+            drift: for a film's frame: how far its window on the scene has moved down and right, in
+                pixels of the result. Noise and the network's grid are shifted by as much, so that
+                strokes stay on what they are painted on.
 
         Yields:
             `Progress` after each tile. Nothing is yielded where no network runs, that is for
@@ -323,7 +330,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         """
         plan = self.plan(_size(image), style, scale, strength, brush, seed, color, tile_size)
         picture = image if isinstance(image, Picture) else decode(image)
-        return self._stream(picture, plan)
+        return self._stream(picture, plan, drift)
 
     def plan(
         self,
@@ -417,9 +424,11 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             self._blends.pop(next(iter(self._blends)))
         return net
 
-    def _stream(self, picture: Picture, plan: Plan) -> Generator[Progress, None, Picture]:
+    def _stream(
+        self, picture: Picture, plan: Plan, drift: Shift
+    ) -> Generator[Progress, None, Picture]:
         start = time.perf_counter()
-        work = self._work(picture, plan)
+        work = self._work(picture, plan, drift)
         done = 0
         while True:
             try:
@@ -429,14 +438,14 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             done += 1
             yield Progress(done, plan.tiles, time.perf_counter() - start)
 
-    def _work(self, picture: Picture, plan: Plan) -> Generator[object, None, Picture]:
+    def _work(self, picture: Picture, plan: Plan, drift: Shift) -> Generator[object, None, Picture]:
         """Run the passes and finish the picture; yields after each tile."""
         pixels = picture.pixels[None]
-        result = yield from self._run(pixels, plan.passes, plan)
+        result = yield from self._run(pixels, plan.passes, plan, drift)
         if plan.color != "style":
             recolor = Recolor(plan.color).take(result)
             del result  # a large one is not held beside the other
-            result = yield from self._run(pixels, plan.photo_passes, plan)
+            result = yield from self._run(pixels, plan.photo_passes, plan, drift)
             if not plan.photo_passes:
                 result = result.clone()  # it may be the caller's own
             result = recolor.give(_grayed(result) if picture.gray else result)
@@ -449,14 +458,18 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         return replace(picture, pixels=result[0], alpha=alpha, gray=gray)
 
     def _run(
-        self, pixels: Tensor, passes: Sequence[Pass], plan: Plan
+        self, pixels: Tensor, passes: Sequence[Pass], plan: Plan, drift: Shift
     ) -> Generator[object, None, Tensor]:
         """One pass after the other, and the output's size at the end; yields after each tile."""
         for step in passes:
             net = self.photo if step.network == "photo" else self._network(plan.weights)
             pixels = _fit(pixels, step.source)
+            place = (
+                round(drift[0] * step.source[0] / plan.height),
+                round(drift[1] * step.source[1] / plan.width),
+            )
             pixels = yield from run_pass(
-                net, pixels, step, seed=plan.seed, tile_size=plan.tile_size
+                net, pixels, step, seed=plan.seed, tile_size=plan.tile_size, place=place
             )
         return _fit(pixels, (plan.height, plan.width))
 

@@ -26,6 +26,7 @@ from stylesr import __version__, tiling
 from stylesr.errors import InputError, StyleSRError
 from stylesr.files import sha256
 from stylesr.images import MAX_PIXELS
+from stylesr.motion import Drift
 from stylesr.picture import Picture, to_levels
 from stylesr.pipeline import StyleSRPipeline
 
@@ -166,8 +167,9 @@ def enhance(
 ) -> Iterator[VideoProgress]:
     """Enlarge and paint a film, frame by frame; close the iterator to stop, call again to go on.
 
-    There are as many frames as before, each at its time. The noise of a style stays where it is
-    in the picture. A result of an odd side is cut by a pixel, as codecs take even ones.
+    There are as many frames as before, each at its time. Where the picture moves as a whole, noise
+    and grid of the networks move with it, so that strokes do not swim over what they paint. A
+    result of an odd side is cut by a pixel, as codecs take even ones.
 
     Args:
         pipe: its first style paints, unless the options name another.
@@ -237,14 +239,15 @@ def _enhance(
     total = min(film.frames or most or 0, most or film.frames)
     if done:
         yield VideoProgress(done, total)
-    frames = takewhile(lambda _: monotonic() < end, islice(_frames(source, film), done, most))
+    placed = islice(_placed(_frames(source, film)), done, most)
+    frames = takewhile(lambda _: monotonic() < end, placed)
     while (first := next(frames, None)) is not None:
         path = parts / f"{len(segments):06d}.nut"
         count = 0
         with encoder.open(path.with_suffix(".part")) as segment:
-            for time, pixels in chain([first], islice(frames, SEGMENT - 1)):
-                picture = _as_picture(pixels)
-                result = tiling.drain(pipe.stream(picture, **options), lambda _: None)
+            for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
+                moved = encoder.scaled(drift, picture)
+                result = tiling.drain(pipe.stream(picture, drift=moved, **options), lambda _: None)
                 segment.add(time, result)
                 count += 1
                 yield VideoProgress(done + count, total)
@@ -296,6 +299,16 @@ def _frames(path: Path, film: Film) -> Iterator[tuple[int, Array]]:
             at = float((last or 0) * film.time_base)
             reason = error.strerror
             raise VideoError(f"{path.name!r} cannot be read after {at:.2f} s: {reason}") from error
+
+
+def _placed(
+    frames: Iterator[tuple[int, Array]],
+) -> Iterator[tuple[int, Picture, tuple[float, float]]]:
+    """Times, pictures, and how far the window on the scene has moved since the first frame."""
+    drift = Drift()
+    for time, pixels in frames:
+        picture = _as_picture(pixels)
+        yield time, picture, drift.follow(picture.pixels)
 
 
 def _deinterlaced(frames: Iterator[av.VideoFrame], stream: Any) -> Iterator[av.VideoFrame]:
@@ -372,6 +385,11 @@ class _Encoder:
         """All that determines the encoded bytes, but the pictures."""
         film = {key: str(value) for key, value in asdict(self.film).items()}
         return {"film": film, "size": self.size, "name": self.name, "options": self.options}
+
+    def scaled(self, drift: tuple[float, float], frame: Picture) -> tuple[float, float]:
+        """A distance in a frame's pixels, in those of the result."""
+        factor = self.size[1] / frame.width
+        return drift[0] * factor, drift[1] * factor
 
     def open(self, path: Path) -> "_Segment":
         """A new segment."""

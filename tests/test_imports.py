@@ -18,7 +18,7 @@ LAYERS = [
     {"exif", "files", "hub", "picture", "profiles", "resample", "tiling"},
     {"deep"},
     {"colors", "images", "publishing", "screen"},
-    {"models"},
+    {"models", "motion"},
     {"blending", "checkpoints", "data", "discovery", "loading", "losses", "passes", "releases"},
     {"metrics"},
     {"pipeline"},
