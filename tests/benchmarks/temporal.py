@@ -8,9 +8,9 @@ mean squared difference, times 1000, between a painted frame and the one before 
 photo's motion, where that motion is known; it is given beside that of the unpainted frames. A pan
 moves a window over a photo by so many pixels a frame: its motion is exact. A film's motion is found
 by matching blocks of 16 pixels within 8, and is taken as known where the unpainted frame, so moved,
-differs by less than 1/32. A style's noise is fixed to the frame, or moves with the picture: its
-origin follows the pan, or the median of the film's motion, in steps of the four pixels that the
-trunk has. The outer 16 pixels are left out.
+differs by less than 1/32. A style's noise and grid are fixed to the frame, or move with the
+picture: they follow the pan, or the film as `stylesr.motion` finds it. The outer 16 pixels are left
+out.
 """
 
 import argparse
@@ -23,19 +23,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stylesr import load_checkpoint
+from stylesr import StyleSRPipeline, load_checkpoint
 from stylesr.images import decode, save
-from stylesr.models import Generator, StyleSRNet
+from stylesr.models import Generator
+from stylesr.motion import Drift
 from stylesr.picture import Picture, to_levels
 from stylesr.resample import resize
+from stylesr.tiling import drain
 
 PANS = ((0, 4), (0, 1), (2, 3))  # pixels a frame, down and right
 LENGTH, SIDE, WIDTH = 8, 256, 384  # of a pan in frames and pixels, of a film's frame
 BLOCK, REACH = 16, 8
 KNOWN = 1 / 32
 EDGE = 16
-STEP = 4  # pixels of a place in the trunk
-FAR = 1024 * STEP  # origins stay above zero
 
 Frame = tuple[Tensor, tuple[int, int]]  # (1, 3, H, W), and where it lies in the whole scene
 Painter = Callable[[Tensor, tuple[int, int]], Tensor]
@@ -43,9 +43,7 @@ Painter = Callable[[Tensor, tuple[int, int]], Tensor]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("styles", nargs="+", help="names or folders of models")
     parser.add_argument("--photo", required=True, help="over which a window moves")
     parser.add_argument("--film")
@@ -83,19 +81,17 @@ def pan(photo: str | Path, down: int, right: int) -> list[Frame]:
 
 
 def film(path: str | Path) -> list[Frame]:
-    """A film's first frames, reduced, each placed by the motion of most of it."""
+    """A film's first frames, reduced."""
     from stylesr import video
 
     found: list[Frame] = []
+    drift = Drift()
     for _, pixels in islice(video._frames(Path(path), video.probe(path)), LENGTH):
         frame = video._as_picture(pixels).pixels[None]
-        height = round(frame.shape[2] * WIDTH / frame.shape[3] / STEP) * STEP
+        height = round(frame.shape[2] * WIDTH / frame.shape[3])
         frame = resize(frame, (height, WIDTH)).clamp(0, 1)
-        place = (0, 0)
-        if found:
-            shift = blocks(found[-1][0], frame).flatten(1).median(1).values
-            place = (found[-1][1][0] - int(shift[0]), found[-1][1][1] - int(shift[1]))
-        found.append((frame, place))
+        down, right = drift.follow(frame[0])
+        found.append((frame, (round(down), round(right))))
     return found
 
 
@@ -106,23 +102,26 @@ def ways(styles: Sequence[str], baseline: str | None) -> dict[str, Painter]:
     """Painters by name."""
     found: dict[str, Painter] = {}
     for name in styles:
-        net = Generator.from_pretrained(name).eval().to(memory_format=torch.channels_last)
-        assert isinstance(net, StyleSRNet)
-        found[f"{Path(name).name}, noise fixed"] = _ours(net, moves=False)
-        found[f"{Path(name).name}, noise moves"] = _ours(net, moves=True)
+        pipe = StyleSRPipeline.from_pretrained(name)
+        found[f"{Path(name).name}, fixed"] = _ours(pipe, moves=False)
+        found[f"{Path(name).name}, moving"] = _ours(pipe, moves=True)
     if baseline:
-        peer = load_checkpoint(baseline).to(memory_format=torch.channels_last)
-        found["fast neural style"] = torch.inference_mode()(
-            lambda frame, _: peer(frame, 1).clamp(0, 1)
-        )
+        found["fast neural style"] = _theirs(load_checkpoint(baseline))
     return found
 
 
-def _ours(net: StyleSRNet, moves: bool) -> Painter:
+def _ours(pipe: StyleSRPipeline, moves: bool) -> Painter:
+    def paint(frame: Tensor, place: tuple[int, int]) -> Tensor:
+        drift = place if moves else (0, 0)
+        return drain(pipe.stream(Picture(frame[0]), scale=1, drift=drift)).pixels[None]
+
+    return paint
+
+
+def _theirs(net: Generator) -> Painter:
     @torch.inference_mode()
     def paint(frame: Tensor, place: tuple[int, int]) -> Tensor:
-        y, x = (FAR + (side if moves else 0) // STEP * STEP for side in place)
-        return net(frame, 1, seed=0, origin=(y, x)).clamp(0, 1)
+        return net(frame, 1).clamp(0, 1)
 
     return paint
 
