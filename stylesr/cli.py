@@ -135,6 +135,7 @@ def _video(source: str, output: str, style: str = "photo", **options: Any) -> No
     pipe, mix = open_mix(_parse_mix(style))
     with tqdm(total=film.frames or None, unit="frame", disable=None) as bar:
         for progress in video.enhance(pipe, source, output, style=mix, **options):
+            bar.total = progress.total or None
             bar.update(progress.done - bar.n)
 
 
@@ -326,7 +327,8 @@ def _add_enhance(commands: Any) -> None:
     parser.add_argument(
         "picture",
         metavar="IN",
-        help="a JPEG, PNG, WebP, TIFF or BMP file, a folder, or a pattern such as 'photos/*.jpg'",
+        help="a JPEG, PNG, WebP, AVIF, TIFF or BMP file, HEIC with the extra heic; a folder; or a "
+        "pattern such as 'photos/*.jpg'",
     )
     parser.add_argument(
         "output",
@@ -371,6 +373,7 @@ def _add_video(commands: Any) -> None:
     parser.add_argument(
         "--quality", type=int, help="on the codec's own scale, CRF: less is better (default: 17)"
     )
+    parser.add_argument("--frames", type=int, help="at most so many, from the first, to try it out")
 
 
 def _add_painting(parser: argparse.ArgumentParser) -> None:

@@ -376,7 +376,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     tiny.photo().save_pretrained(tmp_path / "photo")
     source = clip(tmp_path / "a.mp4")
     words = ["video", str(source), str(tmp_path / "b.mp4"), "--style", str(tmp_path / "photo")]
-    assert main([*words, "--scale", "1.5", "--quality", "30"]) == 0
+    assert main([*words, "--scale", "1.5", "--quality", "30", "--frames", "3"]) == 0
+    assert len(times(tmp_path / "b.mp4")) == 3
     assert video.probe(tmp_path / "b.mp4").size == (72, 96)
     assert main([*words, "--scale", "9"]) == 2
     assert "scale" in capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("stylesr/**/*.py")}
     assert sources | {"stylesr/py.typed", f"{info}/licenses/LICENSE"} <= names
     kinds = {Path(name).suffix for name in names if name.startswith("stylesr/")}
-    assert kinds == {".py", ".typed", *(Path(name).suffix for name in RELEASED)}
+    assert kinds == {".py", ".js", ".typed", *(Path(name).suffix for name in RELEASED)}
 
 
 def test_the_wheel_carries_every_released_model(wheel: Path) -> None:
@@ -111,7 +111,8 @@ def test_the_wheels_metadata(wheel: Path) -> None:
     assert metadata["Version"] == stylesr.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"app", "dev", "train", "video"}
+    extras = {"app", "deep", "dev", "heic", "train", "video"}
+    assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 
 def test_the_installed_photo_model_enlarges_offline(installed: Path, tmp_path: Path) -> None:
