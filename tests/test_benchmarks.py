@@ -13,7 +13,7 @@ from torch import Tensor
 from stylesr.models import CompactNet, StyleSRNet, TransformerNet
 from stylesr.picture import Picture, to_pil
 from tests import tiny, tiny_features
-from tests.benchmarks import ablation, quality_and_speed, two_stage
+from tests.benchmarks import ablation, quality_and_speed, temporal, throughput, two_stage
 
 OURS = {0.5: (0.8, 0.2), 1.0: (0.4, 0.6), 1.25: (0.3, 0.7)}
 
@@ -186,3 +186,38 @@ def test_a_sheet_needs_a_key(folder: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         two_stage.main([*arguments, "--vgg", "vgg.safetensors", "--sheet", "sheet.png"])
     assert "--sheet and --key go together" in capsys.readouterr().err
+
+
+# -- films, and many pictures -------------------------------------------------------------------
+
+
+def test_a_window_that_moves_by_whole_pixels_is_painted_as_it_was(
+    folder: Path,
+    scene: Callable[[int, int], Tensor],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    to_pil(Picture(scene(170, 180))).save(folder / "photo.png")
+    monkeypatch.setattr(temporal, "LENGTH", 2)
+    monkeypatch.setattr(temporal, "SIDE", 160)
+    temporal.main([str(folder / "dots"), "--photo", str(folder / "photo.png")])
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["pan 0, 4", "pan 0, 1", "pan 2, 3"]
+    for _, unpainted, fixed, moving in rows:
+        assert float(unpainted) == 0 and float(moving) < 0.2 * float(fixed)
+
+
+def test_a_films_motion_is_found(noise: Callable[..., Tensor]) -> None:
+    frame = noise(1, 3, 96, 96)
+    moved = frame.roll((3, -5), (2, 3))
+    found = temporal.blocks(frame, moved)[:, 1:-1, 1:-1]
+    assert found[0].unique().tolist() == [3] and found[1].unique().tolist() == [-5]
+
+
+def test_throughput_counts_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.photo().save_pretrained(tmp_path / "photo")
+    monkeypatch.setattr(throughput, "CASES", (((16, 24), 2),))
+    throughput.main([str(tmp_path / "photo")])
+    assert "| 24 × 16 | 48 × 32 | " in capsys.readouterr().out
