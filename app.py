@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylesr.page import batch, compare, create, endpoints, hub_styles
+from stylesr.page import batch, compare, create, endpoints, film, hub_styles, parts
 from stylesr.page.guard import COOKIE, Guard
 from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
@@ -87,6 +87,9 @@ def build_page(studio: Studio | None = None, *, discovery: bool | None = None) -
                 endpoints.build(first, language)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["compare"]}, id="compare"):
                 compare.build(studio, spoken, language, site)
+            if studio.has_films:
+                with spoken(gr.Tab, lambda w: {"label": w.tabs["video"]}, id="video"):
+                    film.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["batch"]}, id="batch"):
                 batch.build(studio, spoken, language, site)
             if discovery:
@@ -121,6 +124,7 @@ def launch(page: gr.Blocks, **options: Any) -> Any:
     settings: dict[str, Any] = {
         "theme": THEME,
         "css_paths": Path(__file__).with_name("app.css"),
+        "js": Path(str(parts.__file__)).with_name("zoom.js").read_text(encoding="utf-8"),
         "footer_links": ["api", "gradio", "settings"],
         "app_kwargs": {"middleware": [guard]},
         "mcp_server": find_spec("mcp") is not None,

@@ -11,14 +11,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from stylesr import __version__, cli_hub, cli_per_image
 from stylesr.errors import ImageError, InputError, StyleSRError
 
 __all__ = ["main"]
 
-FOLDER_OPTIONS = ("workers", "format", "name", "metadata", "quality", "as_json")
+FOLDER_OPTIONS = ("workers", "format", "name", "quality", "as_json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,19 +39,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 # -- commands -----------------------------------------------------------------------------------
 
 
-def _enhance(picture: str, output: str, style: str = "", **options: Any) -> None:
+def _enhance(
+    picture: str,
+    output: str,
+    style: str = "",
+    metadata: Literal["safe", "keep", "strip"] = "safe",
+    **options: Any,
+) -> None:
     style = style or _usual_style(options)
     many = {key: options.pop(key) for key in FOLDER_OPTIONS if key in options}
     if Path(picture).is_dir() or (glob.has_magic(picture) and not Path(picture).exists()):
-        _enhance_folder(picture, output, style, options, **many)
+        _enhance_folder(picture, output, style, options, metadata=metadata, **many)
         return
     if many:
         given = ", ".join("--" + key.removeprefix("as_") for key in many)
         raise InputError(f"{given}: for a folder or a pattern; {picture!r} is neither")
 
-    from stylesr import images
+    from dataclasses import replace
 
-    source = images.decode_for(picture, output)  # what can be refused is refused before work starts
+    from stylesr import exif, images
+
+    # what can be refused is refused before work starts
+    source = images.decode_for(picture, output, metadata=metadata)
     for notice in source.notices:
         _tell(notice)
 
@@ -69,6 +78,8 @@ def _enhance(picture: str, output: str, style: str = "", **options: Any) -> None
             bar.update()
 
         result = tiling.drain(work, show)
+    if metadata != "strip":
+        result = replace(result, metadata={**result.metadata, **exif.MARK})
     images.save(result, output)
 
 
@@ -121,6 +132,7 @@ def _video(source: str, output: str, style: str = "", **options: Any) -> None:
     pipe, asked = open_mix(_parse_mix(style), options.pop("enlarger", None))
     with tqdm(total=film.frames or None, unit="frame", disable=None) as bar:
         for progress in video.enhance(pipe, source, output, **asked, **options):
+            bar.total = progress.total or None
             bar.update(progress.done - bar.n)
 
 
@@ -360,7 +372,8 @@ def _add_enhance(commands: Any) -> None:
     parser.add_argument(
         "picture",
         metavar="IN",
-        help="a JPEG, PNG, WebP, TIFF or BMP file, a folder, or a pattern such as 'photos/*.jpg'",
+        help="a JPEG, PNG, WebP, AVIF, TIFF or BMP file, HEIC with the extra heic; a folder; or a "
+        "pattern such as 'photos/*.jpg'",
     )
     parser.add_argument(
         "output",
@@ -368,15 +381,16 @@ def _add_enhance(commands: Any) -> None:
         help="the result, whose extension is its format; or the folder of the results",
     )
     _add_painting(parser)
+    parser.add_argument(
+        "--metadata",
+        choices=("safe", "keep", "strip"),
+        help="safe keeps dates, keep all that the photo's EXIF says, place and camera included; "
+        "both say that a model made the picture; strip writes none (default: safe)",
+    )
     many = parser.add_argument_group("for a folder or a pattern")
     many.add_argument("--workers", type=int, help="pictures worked on at once (default: 1)")
     many.add_argument("--format", help="of the results: png, webp, jpg, tiff, bmp (default: png)")
     many.add_argument("--name", help="of a result, from {stem} and {extension} (default: {stem})")
-    many.add_argument(
-        "--metadata",
-        choices=("safe", "strip"),
-        help="safe keeps dates and marks what a style painted; strip writes none (default: safe)",
-    )
     many.add_argument("--quality", type=int, help="of JPEG (default: 95), 1 to 100")
     many.add_argument(
         "--json", action="store_true", dest="as_json", help="a line of JSON for each picture"
@@ -404,6 +418,7 @@ def _add_video(commands: Any) -> None:
     parser.add_argument(
         "--quality", type=int, help="on the codec's own scale, CRF: less is better (default: 17)"
     )
+    parser.add_argument("--frames", type=int, help="at most so many, from the first, to try it out")
 
 
 def _add_painting(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 Reading applies the EXIF orientation, converts colour profiles to sRGB, and sets aside what has
 to come back in the result: transparency, grayness, bit depth and the date. Files are untrusted:
-only five formats are opened, the size is read from the header before anything is decoded, and
+only a few formats are opened, the size is read from the header before anything is decoded, and
 whatever a decoder raises becomes an `ImageError`.
 """
 
@@ -12,9 +12,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from stylesr import exif
+from stylesr import deep, exif
 from stylesr.errors import ImageError, InputError
 from stylesr.picture import Array, Picture, to_array, to_levels, to_pil
 from stylesr.profiles import to_srgb
@@ -46,8 +48,10 @@ Source: TypeAlias = str | Path | bytes | Image.Image | Array
 
 MAX_PIXELS = 64_000_000
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # read and written
+_FROM_PHONES = ("AVIF", "HEIF")  # read where Pillow has AVIF, pillow-heif is installed
 _EXTENSIONS = {"jpg": "JPEG", "tif": "TIFF"} | {name.lower(): name for name in _FORMATS}
+_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _READABLE = "a JPEG, PNG, WebP, TIFF or BMP picture"
 
 _TURNS = {  # EXIF orientation → what brings the picture upright
@@ -89,39 +93,56 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     return height, width
 
 
-def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(
+    source: Source, *, max_pixels: int = MAX_PIXELS, metadata: exif.Metadata = "safe"
+) -> Picture:
     """Read a picture as sRGB floats.
 
     EXIF orientation is applied; colour profiles are converted to sRGB (16-bit gray excepted);
     palettes, CMYK and black-and-white become RGB or gray; an animation gives its first frame.
-    16 bits a channel are kept for gray and reduced to 8 for colour files.
+    16 bits a channel are kept for gray, and for colour where pyvips is installed; without it
+    they are reduced to 8.
 
     Args:
-        source: A path or the bytes of a JPEG, PNG, WebP, TIFF or BMP file, a PIL image (its
-            current frame), or an array (H, W) or (H, W, 1 | 2 | 3 | 4), that is gray, gray and
-            alpha, RGB or RGBA, of uint8, uint16 or float in [0, 1].
+        source: A path or the bytes of a JPEG, PNG, WebP, TIFF or BMP file, of an AVIF or HEIC one
+            where Pillow or pillow-heif reads it; a PIL image (its current frame); or an array
+            (H, W) or (H, W, 1 | 2 | 3 | 4), that is gray, gray and alpha, RGB or RGBA, of uint8,
+            uint16 or float in [0, 1].
         max_pixels: Larger pictures are refused before they are decoded.
+        metadata: "safe" keeps dates; "keep" all EXIF data, place and camera included, but the
+            thumbnail; "strip" nothing.
 
     Raises:
+        InputError: `metadata` is something else.
         ImageError: The source is missing, not in an accepted format, too large, truncated or
             damaged, or an array of another type, shape or range.
     """
+    if metadata not in get_args(exif.Metadata):
+        raise InputError(f"metadata is safe, keep or strip, got {metadata!r}")
     if isinstance(source, np.ndarray):
         _check_array(source, max_pixels)
         colour, alpha = _split(source)
-        deep = source.dtype.kind == "u" and source.dtype.itemsize == 2
-        return _picture(colour, alpha, bits=16 if deep else 8)
+        return _picture(colour, alpha, bits=16 if source.dtype == np.uint16 else 8)
     with _opened(source, max_pixels) as image:
         notices = [] if isinstance(source, Image.Image) else _lost_in_reading(image)
+        is_deep = isinstance(source, (str, Path, bytes)) and _has_deep_colour(image)
+        if is_deep and not deep.is_here():
+            notices.append("reduced from 16 to 8 bits a channel")
+            is_deep = False
         image.load()
-        orientation, metadata, problems = exif.read(image)
+        orientation, dates, problems = exif.read(image)
+        before = exif.everything(image) if metadata == "keep" else b""
         notices += problems
-        if orientation in _TURNS:
-            image = image.transpose(_TURNS[orientation])
-        colour, alpha, changes = _planes(image)
+        upright = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+        colour, alpha, changes = _planes(upright)
+        if is_deep:
+            assert isinstance(source, (str, Path, bytes))
+            converted = any(change.startswith("converted") for change in changes)
+            colour, alpha = deep.read(source, convert=converted)
     bits = 8 if colour.dtype == np.uint8 else 16
     notices += changes
-    return _picture(colour, alpha, bits=bits, metadata=metadata, notices=tuple(notices))
+    rest: dict[str, Any] = {"metadata": {} if metadata == "strip" else dates, "exif": before}
+    return _picture(colour, alpha, bits=bits, notices=tuple(notices), **rest)
 
 
 @contextmanager
@@ -148,6 +169,8 @@ def _opened(source: object, max_pixels: int) -> Iterator[Image.Image]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
+        if _is_heic(source):
+            raise ImageError(f"{name} is HEIC: pip install 'stylesr[heic]' to read it") from error
         raise ImageError(f"{name} is not {_READABLE}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is larger than {max_pixels:,} pixels; reduce it") from error
@@ -165,7 +188,27 @@ def _open_header(source: str | Path | bytes) -> Image.Image:
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = BytesIO(source) if isinstance(source, bytes) else source
-        return Image.open(file, formats=_FORMATS)
+        return Image.open(file, formats=_readable())
+
+
+@cache
+def _readable() -> tuple[str, ...]:
+    """Formats that are read here."""
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener(thumbnails=False)
+    Image.init()  # all of Pillow's own
+    return (*_FORMATS, *(kind for kind in _FROM_PHONES if kind in Image.OPEN))
+
+
+def _is_heic(source: object) -> bool:
+    if isinstance(source, bytes):
+        head = source[:12]
+    elif isinstance(source, (str, Path)):
+        with Path(source).open("rb") as file:
+            head = file.read(12)
+    else:
+        return False
+    return head[4:8] == b"ftyp" and head[8:] in _HEIC
 
 
 def _check_size(name: str, height: int, width: int, max_pixels: int) -> None:
@@ -184,13 +227,14 @@ def _lost_in_reading(image: Image.Image) -> list[str]:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # a phone's MPO holds previews and gain maps
         notices.append(f"first of {frames} frames used")
-    # 'BGR;16' of a BMP is 5-6-5 bits, hence the formats.
-    deep = image.format in ("PNG", "TIFF") and any(
-        ";16" in str(t.args) for t in getattr(image, "tile", ())
-    )
-    if deep and not image.mode.startswith("I"):
-        notices.append("reduced from 16 to 8 bits a channel")
     return notices
+
+
+def _has_deep_colour(image: Image.Image) -> bool:
+    """Whether a file holds 16 bits a channel that Pillow will reduce. To be asked before `load`."""
+    if image.format not in deep.KINDS or image.mode.startswith("I"):  # a BMP's BGR;16 is 5-6-5 bits
+        return False
+    return any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
 
 
 def _planes(image: Image.Image) -> tuple[Array, Array | None, list[str]]:
@@ -308,8 +352,12 @@ def format_of(path: str | Path) -> str:
     return _EXTENSIONS[extension].lower()
 
 
-def decode_for(source: str | Path, output: str | Path) -> Picture:
+def decode_for(
+    source: str | Path, output: str | Path, *, metadata: exif.Metadata = "safe"
+) -> Picture:
     """Read a picture of which `output` is to be made; what could not be written is refused first.
+
+    `metadata` is as for `decode`.
 
     Raises:
         ImageError: As for `decode`, `format_of` and `encode`.
@@ -318,7 +366,7 @@ def decode_for(source: str | Path, output: str | Path) -> Picture:
     format = format_of(output)
     if not Path(output).absolute().parent.is_dir():
         raise InputError(f"there is no folder for {str(output)!r}; make it first")
-    picture = decode(source)
+    picture = decode(source, metadata=metadata)
     if Path(output).exists() and os.path.samefile(source, output):
         raise InputError(f"{str(output)!r} is the input; give the result another name")
     encode(picture, format)  # raises where the format cannot hold the transparency
@@ -329,7 +377,8 @@ def encode(picture: Picture, format: str = "png", *, quality: int | None = None)
     """The bytes of a picture file.
 
     PNG, TIFF and BMP are lossless, WebP too unless `quality` is given. Gray of 16 bits keeps
-    them in PNG and TIFF. JPEG and BMP hold no transparency: an opaque alpha is left out.
+    them in PNG and TIFF, colour where pyvips is installed. JPEG and BMP hold no transparency:
+    an opaque alpha is left out.
 
     Args:
         picture: What to write; values are clamped to [0, 1].
@@ -340,11 +389,20 @@ def encode(picture: Picture, format: str = "png", *, quality: int | None = None)
         InputError: Unknown format, quality or metadata name.
         ImageError: The format cannot hold the picture's transparency or size.
     """
+    file = BytesIO()
+    _write(picture, file, format, quality)
+    return file.getvalue()
+
+
+def _write(picture: Picture, file: IO[bytes], format: str, quality: int | None) -> None:
     kind = _EXTENSIONS.get(format.lower())
     if kind is None:
         raise InputError(f"format is png, webp, jpeg, tiff or bmp, got {format!r}")
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"quality is 1 to 100, got {quality}")
+    if deep.suits(picture, kind) and deep.is_here():
+        file.write(deep.write(picture, kind, picture.metadata))
+        return
     image = to_pil(picture)
     if kind in ("JPEG", "BMP") and picture.alpha is not None:
         if image.getchannel("A").getextrema()[0] != 255:
@@ -352,13 +410,11 @@ def encode(picture: Picture, format: str = "png", *, quality: int | None = None)
         image = image.convert("L" if picture.gray else "RGB")
     if image.mode == "I;16" and kind not in ("PNG", "TIFF"):
         image = to_pil(replace(picture, bits=8))
-    options = _options(kind, quality) | exif.save_options(kind, picture.metadata)
-    file = BytesIO()
+    options = _options(kind, quality) | exif.save_options(kind, picture.metadata, picture.exif)
     try:
         image.save(file, kind, **options)
     except (OSError, ValueError) as error:
         raise ImageError(f"{image.width}×{image.height} pixels as {kind}: {error}") from error
-    return file.getvalue()
 
 
 def save(picture: Picture, path: str | Path, *, quality: int | None = None) -> None:
@@ -371,10 +427,10 @@ def save(picture: Picture, path: str | Path, *, quality: int | None = None) -> N
     format = format_of(path)
     if not path.parent.is_dir():
         raise ImageError(f"there is no folder {str(path.parent)!r} to write {path.name!r} into")
-    data = encode(picture, format, quality=quality)
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            _write(picture, file, format, quality)
         os.replace(part, path)
     except OSError as error:
         raise ImageError(f"{str(path)!r} cannot be written: {error}") from error

@@ -24,13 +24,13 @@ from typing import Any, Literal, get_args
 from stylesr import __version__
 from stylesr.data.datasets import find_pictures
 from stylesr.errors import InputError, StyleSRError
+from stylesr.exif import MARK, Metadata
 from stylesr.files import sha256, sha256_each
 
 __all__ = ["MANIFEST_FILE", "Item", "Job", "Outcome", "find", "run"]
 
 MANIFEST_FILE = "manifest.jsonl"
 
-Metadata = Literal["safe", "strip"]
 Status = Literal["made", "kept", "failed"]
 
 
@@ -41,7 +41,8 @@ class Job:
     Attributes:
         models: released names, folders or Hub ids with their weights, as `{"starry-night": 1.0}`.
         options: of `StyleSRPipeline.stream`, such as `{"scale": 2}`.
-        metadata: "safe" keeps dates and marks what a style painted; "strip" writes none.
+        metadata: "safe" keeps dates, "keep" all EXIF data, place and camera included, and both
+            say that a model made the picture; "strip" writes none.
         quality: 1 to 100 for JPEG and lossy WebP; None as in `images.encode`.
     """
 
@@ -54,7 +55,7 @@ class Job:
         if not self.models:
             raise InputError("name at least one model, for example 'photo'")
         if self.metadata not in get_args(Metadata):
-            raise InputError(f"metadata is safe or strip, got {self.metadata!r}")
+            raise InputError(f"metadata is safe, keep or strip, got {self.metadata!r}")
 
 
 @dataclass(frozen=True)
@@ -244,10 +245,11 @@ class _Worker:
         outcome = Outcome(str(item.source), str(item.target), "made")
         try:
             outcome = replace(outcome, source_sha256=sha256(item.source))
-            work = self.pipe.stream(item.source, **self.options)
+            picture = images.decode(item.source, metadata=self.job.metadata)
+            work = self.pipe.stream(picture, **self.options)
             result = tiling.drain(work, lambda _: None)
-            if self.job.metadata == "strip":
-                result = replace(result, metadata={})
+            if self.job.metadata != "strip":
+                result = replace(result, metadata={**result.metadata, **MARK})
             item.target.parent.mkdir(parents=True, exist_ok=True)
             images.save(result, item.target, quality=self.job.quality)
             outcome = replace(outcome, bytes=item.target.stat().st_size)

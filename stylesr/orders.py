@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stylesr.pipeline import Color
 
-__all__ = ["Batch", "Choices", "Painting", "Panel", "Sketch"]
+__all__ = ["Batch", "Choices", "Footage", "Painting", "Panel", "Sketch"]
 
 
 @dataclass(frozen=True)
@@ -101,4 +101,26 @@ class Batch:
     file: Path | None
     painted: int
     failed: tuple[tuple[str, str], ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A finished film.
+
+    Attributes:
+        file: MP4 with H.264, which browsers play.
+        height, width: of the result.
+        frames: how many.
+        length: of the result in seconds.
+        whole: the clip was painted to its end.
+        seconds: of work.
+    """
+
+    file: Path
+    height: int
+    width: int
+    frames: int
+    length: float
+    whole: bool
     seconds: float

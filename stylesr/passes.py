@@ -180,6 +180,7 @@ def run_pass(
     tile_size: int | None,
     style: Statistics | None = None,
     strength: float = 1.0,
+    place: Size = (0, 0),
 ) -> Generator[tuple[int, int], None, Tensor]:
     """Pad, enlarge in tiles, crop and clamp.
 
@@ -188,6 +189,8 @@ def run_pass(
         pixels: (1, 3, H, W) float32, RGB in [0, 1], of the pass's source size, on any device.
         step: gives the factor and the border.
         seed: of the noise of what paints.
+        place: of the picture in a larger scene, in input pixels down and right. Noise and trunk
+            stay with the scene: a picture that has moved by whole pixels is painted as it was.
         tile_size: in output pixels, a multiple of 4; None takes 1120, and one tile for a result
             of up to 1536². A network that reads the whole picture gets it in one tile.
         style, strength: of an AdaINNet. It takes the picture's statistics once, from a copy of at
@@ -205,27 +208,30 @@ def run_pass(
     def enlarge(window: Tensor, top: int, left: int) -> Tensor:
         window = window.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
         if isinstance(net, StyleSRNet | AdaINNet):
-            options.update(seed=seed, origin=(top, left))
+            origin = (top + place[0] - phase[0], left + place[1] - phase[1])
+            options.update(seed=seed, origin=origin)
         return net(window, scale=factor, **options).float().to(pixels.device)
 
-    factor, before = step.factor, _border(step)
+    factor, multiple = step.factor, net.multiple_of(step.factor)
+    phase = (place[0] % multiple, place[1] % multiple)
+    before = (_border(step) + phase[0], _border(step) + phase[1])
     options: dict[str, Any] = {}
     if isinstance(net, AdaINNet):
         assert style is not None, "a pipeline has read it"
         content = _read(net, pixels, factor)
         options = {"style": style, "content": content, "strength": strength}
     height, width = step.source
-    padded = _padded_size(net, step)
+    padded = _padded_size(net, step, phase)
     output = yield from tiling.run(
         enlarge,
         _pad(pixels, padded, before),
         factor=factor,
         tile_size=_tile_size(net, step, tile_size),
         overlap=net.receptive_field(factor) or 0,
-        multiple=net.multiple_of(factor),
+        multiple=multiple,
     )
-    start = before * factor
-    output = output[..., start : start + height * factor, start : start + width * factor]
+    top, left = (side * factor for side in before)
+    output = output[..., top : top + height * factor, left : left + width * factor]
     return output.clamp_(0, 1)
 
 
@@ -234,20 +240,21 @@ def _border(step: Pass) -> int:
     return step.border * TRUNK // step.factor
 
 
-def _padded_size(net: Net, step: Pass) -> Size:
-    """With the border on each side, up to what the network takes."""
+def _padded_size(net: Net, step: Pass, phase: Size = (0, 0)) -> Size:
+    """With the border on each side and the phase before it, up to what the network takes."""
     multiple, least = net.multiple_of(step.factor), net.min_size
-    sides = (max(n + 2 * _border(step), least) for n in step.source)
+    ends = zip(step.source, phase, strict=True)
+    sides = (max(n + 2 * _border(step) + more, least) for n, more in ends)
     height, width = (-(-side // multiple) * multiple for side in sides)
     return height, width
 
 
-def _pad(image: Tensor, size: Size, before: int) -> Tensor:
+def _pad(image: Tensor, size: Size, before: Size) -> Tensor:
     """To `size`, reflected along an axis where there is room and replicated where not."""
-    for axis, length in zip((-2, -1), size, strict=True):
-        after = length - before - image.shape[axis]
-        sides = (0, 0, before, after) if axis == -2 else (before, after, 0, 0)
-        mode = "reflect" if image.shape[axis] > max(before, after) else "replicate"
+    for axis, length, first in zip((-2, -1), size, before, strict=True):
+        after = length - first - image.shape[axis]
+        sides = (0, 0, first, after) if axis == -2 else (first, after, 0, 0)
+        mode = "reflect" if image.shape[axis] > max(first, after) else "replicate"
         image = F.pad(image, sides, mode=mode)
     return image
 
@@ -271,6 +278,6 @@ def _read(net: AdaINNet, pixels: Tensor, factor: int) -> Statistics:
     height, width = (max(1, round(side / reduce)) for side in pixels.shape[-2:])
     if reduce > 1:
         pixels = resize(pixels, (height, width)).clamp(0, 1)
-    pixels = _pad(pixels, _padded_size(net, Pass("style", (height, width), factor)), 0)
+    pixels = _pad(pixels, _padded_size(net, Pass("style", (height, width), factor)), (0, 0))
     pixels = pixels.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
     return net.read(pixels, factor)

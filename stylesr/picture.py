@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylesr.errors import ImageError, InputError
 
-__all__ = ["Array", "Picture", "to_array", "to_levels", "to_pil"]
+__all__ = ["Array", "Picture", "to_array", "to_integers", "to_levels", "to_pil"]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -31,6 +31,8 @@ class Picture:
         metadata: What survives of the source's metadata: `DateTime`, `DateTimeOriginal`,
             `DateTimeDigitized`. `Software`, `Description` and `DigitalSourceType` (an IPTC code
             such as `compositeWithTrainedAlgorithmicMedia`) may be added to be written.
+        exif: The source's whole EXIF but its thumbnail and orientation, where reading was asked to
+            keep it; it is written again.
         notices: Sentences for the user on what was changed or left out while reading.
     """
 
@@ -40,6 +42,7 @@ class Picture:
     bits: int = 8
     metadata: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    exif: bytes = b""
 
     def __post_init__(self) -> None:
         _check_planes("pixels", self.pixels, 3)
@@ -86,18 +89,30 @@ def to_pil(picture: Picture) -> Image.Image:
     Raises:
         ImageError: The picture holds NaN or infinite values.
     """
-    planes = picture.pixels.mean(0, keepdim=True) if picture.gray else picture.pixels
-    if picture.alpha is not None:
-        planes = torch.cat([planes, picture.alpha])
-    if not all(map(torch.isfinite, planes.aminmax())):
-        count = int((~torch.isfinite(planes)).sum())
-        raise ImageError(f"the picture holds {count} values that are NaN or infinite")
-    planes = planes.detach().cpu()
-    if planes.shape[0] == 1 and picture.bits == 16:
-        return Image.fromarray(to_levels(planes[0], 65535).numpy().astype(np.uint16))
-    strips = [to_levels(strip).to(torch.uint8) for strip in planes.split(STRIP, 1)]
-    levels = torch.cat(strips, 1).permute(1, 2, 0).contiguous().numpy()
+    deep = picture.gray and picture.bits == 16 and picture.alpha is None
+    levels = to_integers(picture, 16 if deep else 8)
     return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+
+
+def to_integers(picture: Picture, bits: int) -> Array:
+    """As uint8 or uint16 (H, W, C), by `bits`: gray or RGB, and alpha where there is one.
+
+    Raises:
+        ImageError: The picture holds NaN or infinite values.
+    """
+    parts = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
+    if not all(torch.isfinite(edge) for part in parts for edge in part.aminmax()):
+        count = sum(int((~torch.isfinite(part)).sum()) for part in parts)
+        raise ImageError(f"the picture holds {count} values that are NaN or infinite")
+    channels = (1 if picture.gray else 3) + len(parts) - 1
+    shape = (picture.height, picture.width, channels)
+    levels = np.empty(shape, np.uint8 if bits == 8 else np.uint16)
+    for top in range(0, picture.height, STRIP):
+        pixels, *alpha = (part[:, top : top + STRIP].detach().cpu() for part in parts)
+        colour = pixels.mean(0, keepdim=True) if picture.gray else pixels
+        strip = to_levels(torch.cat([colour, *alpha]), 2**bits - 1)
+        levels[top : top + STRIP] = strip.permute(1, 2, 0).numpy()
+    return levels
 
 
 def to_array(picture: Picture) -> Array:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stylesr import tiling
 from stylesr.blending import check_strength, normalised, weighted_sum
-from stylesr.colors import keep_photo_colors, palette_only
+from stylesr.colors import Recolor
 from stylesr.errors import InputError, ModelError
 from stylesr.hub import short_name
 from stylesr.images import Source, check, decode
@@ -54,6 +54,7 @@ from stylesr.resample import resize
 
 __all__ = ["Plan", "Progress", "StyleSRPipeline", "StyleSRPipelineOutput", "open_mix"]
 
+Shift: TypeAlias = tuple[float, float]  # down and right
 Style: TypeAlias = str | Mapping[str, float] | None
 Shown: TypeAlias = Source | Picture | Sequence[Source | Picture] | Statistics | None
 Color: TypeAlias = Literal["style", "photo", "palette"]
@@ -361,11 +362,17 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         style_image: Shown = None,
         style_weights: Sequence[float] | None = None,
         enlarger: str | None = None,
+        drift: Shift = (0, 0),
     ) -> Generator[Progress, None, Picture]:
         """Enlarge and paint one picture step by step; close the generator to stop.
 
-        Arguments and errors are those of `__call__`. Bad ones are refused at once, not at the
-        first step.
+        Arguments and errors are those of `__call__`, and one more. Bad ones are refused at once,
+        not at the first step.
+
+        Args:
+            drift: for a film's frame: how far its window on the scene has moved down and right, in
+                pixels of the result. Noise and the network's grid are shifted by as much, so that
+                strokes stay on what they are painted on.
 
         Yields:
             `Progress` after each tile. Nothing is yielded where no network runs, that is for
@@ -391,7 +398,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         if style_image is not None or style_weights is not None:
             shown = self.read_style(style_image, style_weights, style)
         picture = image if isinstance(image, Picture) else decode(image)
-        return self._stream(picture, plan, shown)
+        return self._stream(picture, plan, shown, drift)
 
     def plan(
         self,
@@ -586,10 +593,10 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         return net
 
     def _stream(
-        self, picture: Picture, plan: Plan, shown: Statistics | None
+        self, picture: Picture, plan: Plan, shown: Statistics | None, drift: Shift
     ) -> Generator[Progress, None, Picture]:
         start = time.perf_counter()
-        work = self._work(picture, plan, shown)
+        work = self._work(picture, plan, shown, drift)
         done = 0
         while True:
             try:
@@ -600,17 +607,18 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             yield Progress(done, plan.tiles, time.perf_counter() - start)
 
     def _work(
-        self, picture: Picture, plan: Plan, shown: Statistics | None
+        self, picture: Picture, plan: Plan, shown: Statistics | None, drift: Shift
     ) -> Generator[object, None, Picture]:
         """Run the passes and finish the picture; yields after each tile."""
         pixels = picture.pixels[None]
-        result = yield from self._run(pixels, plan.passes, plan, shown)
+        result = yield from self._run(pixels, plan.passes, plan, shown, drift)
         if plan.color != "style":
-            photo = yield from self._run(pixels, plan.photo_passes, plan)
-            if picture.gray:
-                photo = _grayed(photo)
-            recolor = keep_photo_colors if plan.color == "photo" else palette_only
-            result = recolor(result, photo)
+            recolor = Recolor(plan.color).take(result)
+            del result  # a large one is not held beside the other
+            result = yield from self._run(pixels, plan.photo_passes, plan, None, drift)
+            if not plan.photo_passes:
+                result = result.clone()  # it may be the caller's own
+            result = recolor.give(_grayed(result) if picture.gray else result)
         gray = picture.gray and (not plan.paints or plan.color == "photo")
         if gray:
             result = _grayed(result)
@@ -624,7 +632,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         pixels: Tensor,
         passes: Sequence[Pass],
         plan: Plan,
-        shown: Statistics | None = None,
+        shown: Statistics | None,
+        drift: Shift,
     ) -> Generator[object, None, Tensor]:
         """One pass after the other, and the output's size at the end; yields after each tile."""
         for step in passes:
@@ -633,6 +642,10 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             else:
                 net = self.photo if step.network == "photo" else self._nets[plan.enlarger]
             pixels = _fit(pixels, step.source)
+            place = (
+                round(drift[0] * step.source[0] / plan.height),
+                round(drift[1] * step.source[1] / plan.width),
+            )
             pixels = yield from run_pass(
                 net,
                 pixels,
@@ -641,6 +654,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                 tile_size=plan.tile_size,
                 style=shown,
                 strength=plan.strength,
+                place=place,
             )
         return _fit(pixels, (plan.height, plan.width))
 

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from stylesr.errors import InputError
 
-__all__ = ["downscale", "reach", "resize"]
+__all__ = ["downscale", "reach", "resize", "rows_of"]
+
+BAND = 256  # rows that are made at once: what a large picture needs besides itself stays small
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -36,10 +38,22 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
         )
     if min(size) < 1:
         raise InputError(f"resize needs a size of at least 1×1, got {size[0]}×{size[1]}")
-    for axis, length in ((-2, size[0]), (-1, size[1])):
-        if image.shape[axis] != length:
-            image = _resize_axis(image, axis, length)
-    return image
+    if size[0] <= BAND or tuple(image.shape[-2:]) == size:
+        return rows_of(image, size, slice(None))
+    result = image.new_empty((*image.shape[:2], *size))
+    for top in range(0, size[0], BAND):
+        rows = slice(top, top + BAND)
+        result[..., rows, :] = rows_of(image, size, rows)
+    return result
+
+
+def rows_of(image: Tensor, size: tuple[int, int], rows: slice) -> Tensor:
+    """Some rows of what `resize` makes, without the others."""
+    if image.shape[-2] != size[0]:
+        image = _resize_axis(image, -2, size[0], rows)
+    else:
+        image = image[..., rows, :]
+    return _resize_axis(image, -1, size[1]) if image.shape[-1] != size[1] else image
 
 
 def downscale(image: Tensor, factor: int) -> Tensor:
@@ -62,8 +76,8 @@ def reach(scale: int, radius: int = 0) -> int:
     return (2 * radius - 1 + scale) // (2 * scale) + 2
 
 
-def _resize_axis(image: Tensor, axis: int, length: int) -> Tensor:
-    taps, indices = _weights(image.shape[axis], length)
+def _resize_axis(image: Tensor, axis: int, length: int, part: slice = slice(None)) -> Tensor:
+    taps, indices = (table[part] for table in _weights(image.shape[axis], length))
     weights = taps.to(image)
     indices = indices.to(image.device)
     result = None

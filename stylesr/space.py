@@ -126,7 +126,7 @@ def write_space(
     copied = {root / "app.py": "page.py", root / "app.css": "app.css", root / "LICENSE": "LICENSE"}
     package = Path(__file__).parent
     for path in sorted(package.rglob("*")):
-        if path.suffix in (".py", ".typed") and "hub_cards" not in path.parts:
+        if path.suffix in (".py", ".js", ".typed") and "hub_cards" not in path.parts:
             copied[path] = f"stylesr/{path.relative_to(package).as_posix()}"
     for path, name in copied.items():
         _write(folder / name, path.read_text(encoding="utf-8"))
@@ -300,9 +300,10 @@ def _app(pinned: Mapping[str, str], machine: Hardware) -> str:
 
 
 def _requirements(root: Path, machine: Hardware) -> list[str]:
-    """What the package needs, at the versions that are installed here; gradio is the SDK."""
+    """What package and films need, at the versions installed here; gradio is the SDK."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = [line.partition(">=")[0] for line in project["dependencies"]]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["video"]]
+    names = [line.partition(">=")[0] for line in needed]
     torch = f"=={_version('torch').partition('+')[0]}"
     lines = [line.format(torch) for line in machine.requirements]
     return [*lines, *(f"{name}=={_version(name)}" for name in names if name != "torch")]

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,36 @@ import torch
 
 from stylesr.discovery import Found, load
 from stylesr.errors import ImageError, InputError, ModelError
+from stylesr.exif import MARK
 from stylesr.hub import bundled_folder, class_name, page_names, short_name
 from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import StyleSRNet
-from stylesr.orders import Batch, Choices, Painting, Panel, Sketch
+from stylesr.orders import Batch, Choices, Footage, Painting, Panel, Sketch
 from stylesr.passes import MAX_SCALE, Size, target_size
 from stylesr.pipeline import Plan, Progress, StyleSRPipeline
 from stylesr.screen import fit, for_screen, fraction, square
 from stylesr.tiling import drain
 
-__all__ = ["BICUBIC", "MAX_BATCH", "PANEL_SIDE", "TWO_STAGES", "Studio"]
+__all__ = [
+    "BICUBIC",
+    "FILM_SIDES",
+    "MAX_BATCH",
+    "MAX_FILM_SECONDS",
+    "PANEL_SIDE",
+    "TWO_STAGES",
+    "Studio",
+]
 
 MAX_INPUT_PIXELS = 16_000_000
 MAX_OUTPUT_PIXELS = 20_000_000
 MAX_BATCH = 12  # pictures
-MAX_SECONDS = 240.0
+MAX_FILM_SECONDS = 5.0  # of a clip
+MAX_SECONDS = 240.0  # of work
+
+FILM_SIDES = (480, 640, 960)  # longer sides that a film's result may have
+FILM_QUALITY = 20
 
 VIVID = "photo-vivid"  # the photo model that invents more detail, where it is released
 BICUBIC = "bicubic"
@@ -47,10 +61,6 @@ PANEL_SIDE = 768  # of each picture that is compared with all others
 THUMBNAIL_SIDE = 160
 PROBE_SIDE = 96  # of the picture on which the speed is measured before anything was painted
 SCREEN_QUALITY = 92
-
-# Says in the file that a model made the picture from a photo; nothing else of the upload's
-# metadata goes into it.
-MARK = {"Software": "stylesr", "DigitalSourceType": "compositeWithTrainedAlgorithmicMedia"}
 
 
 class Studio:
@@ -498,6 +508,60 @@ class Studio:
         seconds = time.perf_counter() - start
         return Batch(archive if files else None, len(files), tuple(failed), seconds)
 
+    # -- films --------------------------------------------------------------------------------
+
+    @property
+    def has_films(self) -> bool:
+        """Whether PyAV is installed, without which there are no films."""
+        return find_spec("av") is not None
+
+    def film(
+        self, clip: str | Path, folder: str | Path, choices: Choices, side: int
+    ) -> Generator[Progress, None, Footage]:
+        """Paint the first seconds of a clip, at most as many pixels as a picture may have.
+
+        Where that takes longer than `max_seconds` the result is shorter.
+
+        Args:
+            clip: its file.
+            folder: an existing folder, into which the result is written.
+            choices: as for `paint`; the factor follows from `side`.
+            side: the longer side of the result in pixels, one of `FILM_SIDES`.
+
+        Yields:
+            `Progress` in frames.
+
+        Raises:
+            InputError: another side, or a choice out of range.
+            VideoError: the clip cannot be read, or its frames are too large.
+        """
+        from stylesr import video
+
+        if side not in FILM_SIDES:
+            raise InputError(f"side is one of {', '.join(map(str, FILM_SIDES))}, got {side!r}")
+        start = time.perf_counter()
+        film = video.probe(clip, max_pixels=self.max_input_pixels)
+        scale = min(side / max(film.size), MAX_SCALE)
+        height, width = target_size(film.size, scale)
+        most = min(film.rate * MAX_FILM_SECONDS, self.max_output_pixels / (height * width))
+        options = self.options(film.size, replace(choices, scale=scale, width=None))
+        plan = self.pipeline.plan(film.size, **options)
+        file = Path(folder) / f"{_clean(clip)}-{choices.style}.mp4"
+        mark = f"{MARK['Software']}, {MARK['DigitalSourceType']}"
+        metadata = {"comment": mark, "description": self._description(plan, scale)}
+        settings: dict[str, Any] = {"quality": FILM_QUALITY, "bits": 8, "metadata": metadata}
+        settings |= {"frames": max(1, int(most)), "max_seconds": self.max_seconds}
+        for step in video.enhance(self.pipeline, clip, file, **settings, **options):
+            yield Progress(step.done, step.total, time.perf_counter() - start)
+        made = video.probe(file)
+        length = made.frames / float(made.rate)
+        seconds = time.perf_counter() - start
+        ended = made.frames < int(most) and seconds < self.max_seconds
+        whole = ended or made.frames == film.frames
+        return Footage(file, *made.size, made.frames, length, whole, seconds)
+
+    # -- small pictures -----------------------------------------------------------------------
+
     def thumbnail(self, photo: Source, name: str) -> bytes:
         """A square from the middle of `photo` as a model paints it: a WebP file."""
         small = square(decode(photo), THUMBNAIL_SIDE)
@@ -525,9 +589,14 @@ def _save_for_screen(picture: Picture, size: Size, file: Path) -> None:
 
 def _file_name(photo: str | Path, choices: Choices, base: str, plan: Plan) -> str:
     """For example `cat-starry-night-x4.png`."""
-    stem = re.sub(r"[^\w-]+", "-", Path(photo).stem).strip("-")[:60] or "photo"
+    stem = _clean(photo)
     styles = [] if choices.style == base else [choices.style]
     if styles and choices.mix and choices.mix != choices.style:
         styles.append(choices.mix)
     size = f"{plan.width}px" if choices.width else f"x{choices.scale:g}"
     return "-".join([stem, *styles, size]) + ".png"
+
+
+def _clean(file: str | Path) -> str:
+    """A file's name without its extension, of letters, digits and dashes."""
+    return re.sub(r"[^\w-]+", "-", Path(file).stem).strip("-")[:60] or "photo"

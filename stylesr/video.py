@@ -10,10 +10,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -23,6 +25,8 @@ from numpy.typing import NDArray
 from stylesr import __version__, tiling
 from stylesr.errors import InputError, StyleSRError
 from stylesr.files import sha256, sha256_each
+from stylesr.images import MAX_PIXELS
+from stylesr.motion import Drift
 from stylesr.picture import Picture, to_levels
 from stylesr.pipeline import StyleSRPipeline
 
@@ -44,6 +48,8 @@ Array: TypeAlias = NDArray[Any]
 SEGMENT = 48  # frames
 SMOOTH = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 CONTAINERS = (".mp4", ".mov", ".mkv", ".webm")
+# What is read. FFmpeg also takes lists of other files for films, and would open what they name.
+READABLE = "mov,matroska,avi,mpegts,mpeg,mpegvideo,ogg,asf,flv,dv,mxf,nut,h264,hevc,ivf"
 ENCODERS: dict[str, tuple[str, int | None, dict[str, str]]] = {  # name, quality, other options
     "h264": ("libx264", 17, {"preset": "medium"}),
     "hevc": ("libx265", 20, {"preset": "medium", "x265-params": "log-level=error"}),
@@ -98,22 +104,31 @@ class VideoProgress:
     total: int
 
 
-def probe(path: str | Path) -> Film:
+def probe(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Film:
     """Look at a film's first frame and its account of itself.
 
+    Args:
+        path: a film.
+        max_pixels: films of larger frames are refused before one is decoded.
+
     Raises:
-        VideoError: it cannot be read, or shows no picture.
+        VideoError: it cannot be read, shows no picture, or too large a one.
     """
     with _opened(path) as container:
         if not container.streams.video:
-            raise VideoError(f"{str(path)!r} holds no moving picture")
+            raise VideoError(f"{Path(path).name!r} holds no moving picture")
         stream = container.streams.video[0]
+        if stream.width * stream.height > max_pixels:
+            raise VideoError(
+                f"{Path(path).name!r} has {stream.width}×{stream.height} pixels a frame; "
+                f"at most {max_pixels:,} are accepted"
+            )
         try:
             first = next(container.decode(stream), None)
         except FFmpegError as error:
-            raise VideoError(f"{str(path)!r} cannot be read: {error}") from error
+            raise VideoError(f"{Path(path).name!r} cannot be read: {error}") from error
         if first is None or stream.time_base is None:
-            raise VideoError(f"{str(path)!r} holds no frame")
+            raise VideoError(f"{Path(path).name!r} holds no frame")
         height, width = first.height, first.width
         quarters = round(first.rotation / 90) % 4
         known = [c.value for c in Colorspace]
@@ -144,12 +159,17 @@ def enhance(
     *,
     codec: Codec = "h264",
     quality: int | None = None,
+    bits: Literal[8, 10] | None = None,
+    frames: int | None = None,
+    max_seconds: float = inf,
+    metadata: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Iterator[VideoProgress]:
     """Enlarge and paint a film, frame by frame; close the iterator to stop, call again to go on.
 
-    There are as many frames as before, each at its time. The noise of a style stays where it is
-    in the picture. A result of an odd side is cut by a pixel, as codecs take even ones.
+    There are as many frames as before, each at its time. Where the picture moves as a whole, noise
+    and grid of the networks move with it, so that strokes do not swim over what they paint. A
+    result of an odd side is cut by a pixel, as codecs take even ones.
 
     Args:
         pipe: its first style paints, unless the options name another.
@@ -158,6 +178,11 @@ def enhance(
         codec: h264 plays everywhere; ffv1 is lossless, for .mkv.
         quality: of the codec's own scale (CRF), less is better; None takes 17 for h264, 20 for
             hevc, 26 for av1, 24 for vp9.
+        bits: a channel of the result; None for those of the film. Browsers play 8.
+        frames: how many at most, from the first; the sound ends with them.
+        max_seconds: of work; the result ends with the frame that is done by then.
+        metadata: what the result says of itself, such as its `comment`; nothing of the film's own
+            (place, camera) goes into it.
         options: of `StyleSRPipeline.stream`, such as `scale=2, strength=0.8`.
 
     Yields:
@@ -176,7 +201,12 @@ def enhance(
         raise InputError(f"there is no folder for {str(target)!r}; make it first")
     if quality is not None and not 0 <= quality <= 63:
         raise InputError(f"quality is from 0, the best, to 63, got {quality}")
+    if bits not in (8, 10, None):
+        raise InputError(f"bits is 8, 10 or None for those of the film, got {bits}")
+    if frames is not None and frames < 1:
+        raise InputError(f"frames must be at least 1, got {frames}")
     film = probe(source)
+    film = replace(film, bits=bits or film.bits)
     if target.exists() and os.path.samefile(source, target):
         raise InputError(f"{str(target)!r} is the source; give the result another name")
     plan = pipe.plan(film.size, **options)
@@ -184,7 +214,8 @@ def enhance(
         names = ("style_image", "style_weights", "style")
         pipe.read_style(*(options.get(name) for name in names))
     encoder = _Encoder(film, (plan.height // 2 * 2, plan.width // 2 * 2), codec, quality)
-    return _enhance(pipe, source, target, film, encoder, options)
+    length = frames, max_seconds
+    return _enhance(pipe, source, target, film, encoder, length, metadata or {}, options)
 
 
 def _enhance(
@@ -193,36 +224,46 @@ def _enhance(
     target: Path,
     film: Film,
     encoder: "_Encoder",
+    length: tuple[int | None, float],
+    metadata: Mapping[str, str],
     options: Mapping[str, Any],
 ) -> Iterator[VideoProgress]:
+    most, seconds = length
+    end = monotonic() + seconds
     parts = target.with_name(target.name + ".parts")
     shown = options.get("style_image")
     own = {**options, "style_image": sha256_each(shown)} if shown is not None else dict(options)
-    job = {"source": sha256(source), "models": pipe.fingerprints, "options": own}
-    job |= {"encoder": encoder.settings, "version": __version__}
+    job: dict[str, Any] = {
+        "source": sha256(source),
+        "models": pipe.fingerprints,
+        "options": own,
+    }
+    job |= {"encoder": encoder.settings, "frames": most, "version": __version__}
     segments = _resume(parts, job)
     done = sum(count for _, count in segments)
+    total = min(film.frames or most or 0, most or film.frames)
     if done:
-        yield VideoProgress(done, film.frames)
-    frames = islice(_frames(source, film), done, None)
+        yield VideoProgress(done, total)
+    placed = islice(_placed(_frames(source, film)), done, most)
+    frames = takewhile(lambda _: monotonic() < end, placed)
     while (first := next(frames, None)) is not None:
         path = parts / f"{len(segments):06d}.nut"
         count = 0
         with encoder.open(path.with_suffix(".part")) as segment:
-            for time, pixels in chain([first], islice(frames, SEGMENT - 1)):
-                picture = _as_picture(pixels)
-                result = tiling.drain(pipe.stream(picture, **options), lambda _: None)
+            for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
+                moved = encoder.scaled(drift, picture)
+                result = tiling.drain(pipe.stream(picture, drift=moved, **options), lambda _: None)
                 segment.add(time, result)
                 count += 1
-                yield VideoProgress(done + count, film.frames)
+                yield VideoProgress(done + count, total)
         if (found := _count(path.with_suffix(".part"))) != count:
             raise VideoError(f"{count} frames were encoded to {path.name}, but it holds {found}")
         path.with_suffix(".part").replace(path)
         segments.append((path, count))
         done += count
     if not done:
-        raise VideoError(f"{str(source)!r} holds no frame that can be read")
-    _join([path for path, _ in segments], source, target, film)
+        raise VideoError(f"{source.name!r} holds no frame that can be read")
+    _join([path for path, _ in segments], source, target, film, length != (None, inf), metadata)
     shutil.rmtree(parts)
 
 
@@ -230,10 +271,13 @@ def _enhance(
 
 
 def _opened(path: str | Path) -> "InputContainer":
+    allowed = {"format_whitelist": READABLE, "protocol_whitelist": "file"}
     try:
-        return av.open(str(path))
+        return av.open(str(path), options=allowed)
     except (FFmpegError, OSError) as error:
-        raise VideoError(f"{str(path)!r} cannot be read as a film: {error}") from error
+        # FFmpeg's words hold the whole path, which is nobody's business on a page.
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise VideoError(f"{Path(path).name!r} cannot be read as a film: {reason}") from error
 
 
 def _frames(path: Path, film: Film) -> Iterator[tuple[int, Array]]:
@@ -252,10 +296,24 @@ def _frames(path: Path, film: Film) -> Iterator[tuple[int, Array]]:
                 if last is not None and time <= last:  # as broken files have it: no frame is lost
                     time = last + 1
                 last = time
+                if (frame.height, frame.width) != (stream.height, stream.width):
+                    at = float(time * film.time_base)
+                    raise VideoError(f"{path.name!r} changes its size at {at:.2f} s")
                 yield time, _to_rgb(frame, film)
         except FFmpegError as error:
             at = float((last or 0) * film.time_base)
-            raise VideoError(f"{str(path)!r} cannot be read after {at:.2f} s: {error}") from error
+            reason = error.strerror
+            raise VideoError(f"{path.name!r} cannot be read after {at:.2f} s: {reason}") from error
+
+
+def _placed(
+    frames: Iterator[tuple[int, Array]],
+) -> Iterator[tuple[int, Picture, tuple[float, float]]]:
+    """Times, pictures, and how far the window on the scene has moved since the first frame."""
+    drift = Drift()
+    for time, pixels in frames:
+        picture = _as_picture(pixels)
+        yield time, picture, drift.follow(picture.pixels)
 
 
 def _deinterlaced(frames: Iterator[av.VideoFrame], stream: Any) -> Iterator[av.VideoFrame]:
@@ -333,6 +391,11 @@ class _Encoder:
         film = {key: str(value) for key, value in asdict(self.film).items()}
         return {"film": film, "size": self.size, "name": self.name, "options": self.options}
 
+    def scaled(self, drift: tuple[float, float], frame: Picture) -> tuple[float, float]:
+        """A distance in a frame's pixels, in those of the result."""
+        factor = self.size[1] / frame.width
+        return drift[0] * factor, drift[1] * factor
+
     def open(self, path: Path) -> "_Segment":
         """A new segment."""
         return _Segment(self, path)
@@ -397,8 +460,19 @@ def _tag(context: Any, film: Film) -> None:
     context.color_primaries, context.color_trc = film.primaries, film.transfer
 
 
-def _join(segments: list[Path], source: Path, target: Path, film: Film) -> None:
-    """One file of the segments' pictures and the source's sound, packet by packet."""
+def _join(
+    segments: list[Path],
+    source: Path,
+    target: Path,
+    film: Film,
+    cut: bool,
+    metadata: Mapping[str, str],
+) -> None:
+    """One file of the segments' pictures and the source's sound, packet by packet.
+
+    Where the film is `cut`, the sound ends with its pictures.
+    """
+    end = _last(segments) + 1 / film.rate if cut else inf
     part = target.with_name(target.stem + ".part" + target.suffix)
     flags = {"movflags": "+faststart"} if target.suffix.lower() in (".mp4", ".mov") else {}
     try:
@@ -411,10 +485,11 @@ def _join(segments: list[Path], source: Path, target: Path, film: Film) -> None:
                     track.index: out.add_stream_from_template(track, opaque=True)
                     for track in given.streams.audio
                 }
+            out.metadata.update(metadata)
             sound = (
                 (float(p.dts * p.time_base), 1, n, p, tracks[p.stream.index])
                 for n, p in enumerate(given.demux(given.streams.audio) if tracks else ())
-                if p.dts is not None and p.time_base is not None
+                if p.dts is not None and p.time_base is not None and p.dts * p.time_base < end
             )
             shown = (
                 (float(p.dts * p.time_base), 0, n, p, picture)
@@ -432,6 +507,11 @@ def _join(segments: list[Path], source: Path, target: Path, film: Film) -> None:
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _last(segments: list[Path]) -> Fraction:
+    """The time of the last frame, in seconds."""
+    return max(packet.pts * packet.time_base for packet in _packets(segments[-1:]))
 
 
 def _packets(segments: list[Path]) -> Iterator[Any]:

@@ -94,6 +94,10 @@ class _Elsewhere(Studio):
         """As `Studio.batch`, elsewhere."""
         return self._run("batch", *args, **options)
 
+    def film(self, *args: Any, **options: Any) -> Generator[Any, None, Any]:
+        """As `Studio.film`, elsewhere."""
+        return self._run("film", *args, **options)
+
     def thumbnail(self, *args: Any, **options: Any) -> bytes:
         """As `Studio.thumbnail`, elsewhere."""
         return self._value("thumbnail", *args, **options)

@@ -24,6 +24,7 @@ from stylesr.page import parts
 from stylesr.pipeline import Progress
 from stylesr.studio import Studio
 from tests import tiny
+from tests.test_studio import pan
 
 pytestmark = [
     pytest.mark.browser,
@@ -164,8 +165,8 @@ def cat(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("size", "locale", "tabs", "paint", "example"),
     [
-        (DESK, "en-GB", "Create Compare Batch About", "Paint", "An example: photo and Dots"),
-        (PHONE, "zh-HK", "创作 比较 批量 关于", "绘制", "示例：照片与Dots"),
+        (DESK, "en-GB", "Create Compare Video Batch About", "Paint", "An example: photo and Dots"),
+        (PHONE, "zh-HK", "创作 比较 视频 批量 关于", "绘制", "示例：照片与Dots"),
     ],
     ids=["desk", "phone"],
 )
@@ -237,6 +238,45 @@ def test_upload_paint_compare_download(
     v.tab("Side by side")
     expect(v.page.get_by_alt_text("Style first, then enlarge")).to_be_visible()
     expect(v.page.get_by_alt_text("Result", exact=True)).to_be_visible()
+    assert v.fits()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_side_by_side_both_pictures_zoom_and_move(visit: Open, size: dict[str, int]) -> None:
+    v = visit(size)
+    v.tab("Side by side")
+    keys, level = v.page.get_by_role("group", name="Zoom both pictures"), v.page.locator("output")
+    transforms = "images => images.map(image => getComputedStyle(image).transform)"
+
+    def seen() -> str:
+        left, right = v.page.locator("#pair img").evaluate_all(transforms)
+        assert left == right
+        return str(left)
+
+    keys.get_by_role("button", name="Zoom in").focus()
+    v.page.keyboard.press("Enter")
+    expect(level).to_have_text("200 %")
+    v.page.keyboard.press("+")
+    expect(level).to_have_text("400 %")
+    middle = seen()
+    v.page.keyboard.press("ArrowRight")
+    right = seen()
+    assert right != middle
+    v.page.keyboard.press("ArrowLeft")
+    assert seen() == middle
+    box = v.page.locator("#pair .image-frame").last.bounding_box()
+    assert box is not None
+    v.page.mouse.move(box["x"] + 30, box["y"] + 30)
+    v.page.mouse.wheel(0, -300)
+    expect(level).to_have_text("800 %")
+    corner = seen()
+    v.page.mouse.down()
+    v.page.mouse.move(box["x"] + 60, box["y"] + 50)
+    v.page.mouse.up()
+    assert seen() != corner
+    keys.get_by_role("button", name="Show all").click()
+    expect(level).to_have_text("100 %")
+    assert seen() == "matrix(1, 0, 0, 1, 0, 0)"
     assert v.fits()
 
 
@@ -338,6 +378,35 @@ def test_a_batch_is_a_zip_file(visit: Open, studio: Studio, cat: Path, tmp_path:
     assert v.fits()
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_clip_is_painted_and_plays(visit: Open, tmp_path: Path, size: dict[str, int]) -> None:
+    v = visit(size)
+    v.tab("Video")
+    expect(v.page.get_by_text("longer clips are cut after 5 seconds")).to_be_visible()
+    expect(v.page.locator("#video-start")).to_be_disabled()
+    v.upload(pan(tmp_path / "pan.mp4"), "#clip")
+    expect(v.page.locator("#clip video")).to_be_visible()
+    v.page.locator("#video-start").click()
+    expect(v.page.locator("#video-status")).to_contain_text("2 frames done")
+    sides = "async video => (await video.play(), [video.videoWidth, video.videoHeight])"
+    assert v.page.locator("#played video").evaluate(sides) == [480, 240]
+    name, file = v.download("#video-download")
+    assert name == "pan-dots.mp4" and b"ftyp" in file.read_bytes()[:12]
+    assert v.fits()
+
+
+def test_what_is_no_clip_is_refused(visit: Open, cat: Path, tmp_path: Path) -> None:
+    v = visit(PHONE, "zh-CN")
+    v.tab("视频")
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"ffconcat version 1.0\nfile cat.png\n")
+    v.upload(bad, "#clip")
+    v.page.locator("#video-start").click()
+    expect(v.page.get_by_text("“bad.mp4”不是可读取的视频")).to_be_visible()
+    expect(v.page.locator("#video-start")).to_be_visible()
+    v.errors.clear()  # the browser's own player says so too
+
+
 # -- stopping and refusing --------------------------------------------------------------------
 
 
@@ -389,6 +458,18 @@ def test_stop_stops_and_the_next_in_line_is_painted(
             answer = client.post(f"{address}gradio_api/call/enhance", json=body)
             assert answer.status_code == 422 and "Many people" in answer.text
         third.errors.clear()  # the refusal, told on the console too
+    with monkeypatch.context() as patch:  # there is room, but not for more of this visitor
+        patch.setattr(parts, "MOST_OF_ONE", 1)
+        third.choose("中文", "#language")
+        third.page.locator("#start").click()
+        expect(third.page.get_by_text("您已有 1 项任务在排队")).to_be_visible()
+        third.errors.clear()
+        with httpx.Client() as client:
+            join = f"{address}gradio_api/call/enhance"
+            assert "of your jobs wait already" in client.post(join, json=body).text
+            other = {"X-Forwarded-For": "203.0.113.9, 93.184.215.14"}  # of another visitor
+            answer = client.post(join, json=body, headers=other)
+            assert answer.status_code == 200
     assert not endless.closed.is_set()
     first.page.locator("#stop").click()
     expect(first.page.locator("#status")).to_have_text("Stopped.")

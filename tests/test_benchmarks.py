@@ -13,7 +13,14 @@ from torch import Tensor
 from stylesr.models import CompactNet, StyleSRNet, TransformerNet
 from stylesr.picture import Picture, to_pil
 from tests import tiny, tiny_features
-from tests.benchmarks import ablation, deep_image_prior, quality_and_speed, two_stage
+from tests.benchmarks import (
+    ablation,
+    deep_image_prior,
+    quality_and_speed,
+    temporal,
+    throughput,
+    two_stage,
+)
 
 OURS = {0.5: (0.8, 0.2), 1.0: (0.4, 0.6), 1.25: (0.3, 0.7)}
 
@@ -202,3 +209,38 @@ def test_deep_image_prior_prints_a_row_for_each_task(
     without = [float(line.split(" | ")[2]) for line in lines[2:]]
     assert without[1] == pytest.approx(25.0, abs=0.8), "σ 25 is 14.4 in luma"
     assert len(list(out.iterdir())) == 6
+
+
+# -- films, and many pictures -------------------------------------------------------------------
+
+
+def test_a_window_that_moves_by_whole_pixels_is_painted_as_it_was(
+    folder: Path,
+    scene: Callable[[int, int], Tensor],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    to_pil(Picture(scene(170, 180))).save(folder / "photo.png")
+    monkeypatch.setattr(temporal, "LENGTH", 2)
+    monkeypatch.setattr(temporal, "SIDE", 160)
+    temporal.main([str(folder / "dots"), "--photo", str(folder / "photo.png")])
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["pan 0, 4", "pan 0, 1", "pan 2, 3"]
+    for _, unpainted, fixed, moving in rows:
+        assert float(unpainted) == 0 and float(moving) < 0.2 * float(fixed)
+
+
+def test_a_films_motion_is_found(noise: Callable[..., Tensor]) -> None:
+    frame = noise(1, 3, 96, 96)
+    moved = frame.roll((3, -5), (2, 3))
+    found = temporal.blocks(frame, moved)[:, 1:-1, 1:-1]
+    assert found[0].unique().tolist() == [3] and found[1].unique().tolist() == [-5]
+
+
+def test_throughput_counts_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.photo().save_pretrained(tmp_path / "photo")
+    monkeypatch.setattr(throughput, "CASES", (((16, 24), 2),))
+    throughput.main([str(tmp_path / "photo")])
+    assert "| 24 × 16 | 48 × 32 | " in capsys.readouterr().out

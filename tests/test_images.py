@@ -13,7 +13,9 @@ import pytest
 import torch
 from PIL import Image, ImageCms, ImageOps
 
+from stylesr import deep, images
 from stylesr.errors import ImageError, InputError, StyleSRError
+from stylesr.exif import MARK
 from stylesr.images import (
     MAX_PIXELS,
     Picture,
@@ -153,7 +155,8 @@ def test_gray_of_floats():
         decode(file_bytes(Image.fromarray(floats * 200), "TIFF"))
 
 
-def test_sixteen_bit_colour_is_reduced_with_a_notice(shared_data):
+def test_sixteen_bit_colour_is_reduced_with_a_notice(shared_data, monkeypatch):
+    monkeypatch.setattr(deep, "is_here", lambda: False)
     picture = decode(shared_data / "benchmarks" / "real" / "tree_alpha_16bit.png")
     assert picture.bits == 8 and picture.alpha is not None
     assert "reduced from 16 to 8 bits a channel" in picture.notices
@@ -305,6 +308,32 @@ def test_only_dates_survive(rgb, format):
     for secret in (b"MakerOfCameras", b"SERIAL-4711"):
         assert secret in data and secret not in written
     assert not reopened(written).getexif().get_ifd(0x8825)
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "jpeg", "tiff"])
+def test_all_metadata_may_be_kept_but_what_describes_the_old_pixels(rgb, format):
+    before = dated_exif()
+    before[0x0112] = 6  # orientation
+    before.get_ifd(0x8769)[0xA002] = 9  # width
+    data = file_bytes(Image.fromarray(rgb), "JPEG", exif=before)
+    picture = decode(data, metadata="keep")
+    written = encode(replace(picture, metadata={**picture.metadata, **MARK}), format)
+    after = reopened(written).getexif()
+    assert after[0x010F] == "MakerOfCameras" and after[0x0131] == "stylesr"
+    if format != "tiff":
+        assert after.get_ifd(0x8769)[0xA431] == "SERIAL-4711" and after.get_ifd(0x8825)[1] == "N"
+    assert 0xA002 not in after.get_ifd(0x8769)
+    assert after.get(0x0112, 1) == 1
+    assert decode(written).metadata == picture.metadata
+    assert reopened(written).size == rgb.shape[:2]  # it was turned
+
+
+def test_metadata_may_be_stripped(rgb):
+    data = file_bytes(Image.fromarray(rgb), "JPEG", exif=dated_exif())
+    picture = decode(data, metadata="strip")
+    assert (picture.metadata, picture.exif) == ({}, b"")
+    with pytest.raises(InputError, match="metadata is safe, keep or strip, got 'all'"):
+        decode(data, metadata="all")
 
 
 def test_a_date_that_is_none_is_dropped(rgb):
@@ -817,3 +846,36 @@ def test_errors_can_be_caught_as_one():
         decode(b"")
     with pytest.raises(ValueError):
         decode(b"")
+
+
+# --- what phones write ---------------------------------------------------------------------------
+
+
+def test_avif_is_read_with_its_date(rgb):
+    if "AVIF" not in images._readable():
+        pytest.skip("this Pillow has no AVIF")
+    data = file_bytes(
+        Image.fromarray(rgb), "AVIF", quality=100, subsampling="4:4:4", exif=dated_exif()
+    )
+    picture = decode(data)
+    assert np.abs(values(picture).astype(int) - rgb).mean() < 3
+    assert picture.metadata["DateTimeOriginal"] == "2020:01:02 03:04:05"
+
+
+def test_heic_is_read_with_pillow_heif(tmp_path):
+    pytest.importorskip("pillow_heif")
+    image = Image.linear_gradient("L").convert("RGB")
+    images._readable()
+    image.save(tmp_path / "a.heic", quality=100, exif=dated_exif())
+    picture = decode(tmp_path / "a.heic")
+    assert np.abs(values(picture).astype(int) - np.asarray(image)).mean() < 3
+    assert picture.metadata["DateTimeOriginal"] == "2020:01:02 03:04:05"
+
+
+def test_without_it_heic_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_readable", lambda: ("PNG",))
+    head = b"\0\0\0\x18ftypheic\0\0\0\0"
+    (tmp_path / "a.heic").write_bytes(head)
+    for source in (head, tmp_path / "a.heic"):
+        with pytest.raises(ImageError, match=r"is HEIC: pip install 'stylesr\[heic\]' to read it"):
+            decode(source)

@@ -16,8 +16,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"exif", "files", "hub", "picture", "profiles", "resample", "tiling"},
+    {"deep"},
     {"colors", "images", "npm", "publishing", "screen"},
-    {"models"},
+    {"models", "motion"},
     {
         "blending",
         "checkpoints",
@@ -57,7 +58,7 @@ EXTRAS = {
     "stylesr.training": "train",
     "stylesr.video": "video",
 }
-PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "hub_styles", "parts")
+PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "film", "hub_styles", "parts")
 EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE}
 
 

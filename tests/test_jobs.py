@@ -195,7 +195,11 @@ def test_a_killed_worker_loses_nothing_that_is_done(here: Path, scene: Scene) ->
     [
         ({"models": {"./photo": 1.0}}, 0, "workers must be at least 1, got 0"),
         ({"models": {}}, 1, "name at least one model"),
-        ({"models": {"./photo": 1}, "metadata": "all"}, 1, "metadata is safe or strip, got 'all'"),
+        (
+            {"models": {"./photo": 1}, "metadata": "all"},
+            1,
+            "metadata is safe, keep or strip, got 'all'",
+        ),
         ({"models": {"./photo": 1.0}, "options": {"scale": 9}}, 1, "scale"),
         ({"models": {"missing": 1.0}}, 1, "no model 'missing'"),
     ],

@@ -73,6 +73,8 @@ def test_requirements_are_what_is_installed_here(me: Hub, tmp_path: Path) -> Non
     assert pins["torch"] == "==" + torch.__version__.partition("+")[0]
     assert pins["diffusers"] == "==" + version("diffusers")
     assert {"gradio", "torchvision"}.isdisjoint(pins)
+    assert pins["av"] == "==" + version("av")  # for the page's films
+    assert (tmp_path / "space" / "stylesr" / "page" / "zoom.js").is_file()
 
 
 def test_a_shared_gpu_takes_an_older_torch_and_lends_itself(me: Hub, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -345,6 +346,43 @@ def test_closing_stops_the_work(studio: Studio, cat: Path, tmp_path: Path) -> No
     next(work)
     work.close()
     assert [path.name for path in tmp_path.iterdir()] == [cat.name]
+
+
+# -- films ------------------------------------------------------------------------------------
+
+
+def test_a_film_is_cut_to_what_is_allowed(models: list[Path], tmp_path: Path) -> None:
+    studio = Studio(models, max_output_pixels=480 * 240 * 6 + 5)
+    clip = pan(tmp_path / "my clip.mkv", frames=9)
+    steps: list[Progress] = []
+    footage = drain(studio.film(clip, tmp_path, chosen(color="photo"), 480), steps.append)
+    assert [(step.done, step.total) for step in steps] == [(n, 6) for n in range(1, 7)]
+    assert footage.file == tmp_path / "my-clip-dots.mp4"
+    assert (footage.height, footage.width, footage.frames) == (240, 480, 6)
+    assert footage.length == pytest.approx(0.6) and not footage.whole
+    with av.open(str(footage.file)) as film:
+        assert "compositeWithTrainedAlgorithmicMedia" in film.metadata["comment"]
+        assert json.loads(film.metadata["description"])["weights"] == {"dots": 1}
+    whole = drain(Studio(models).film(clip, tmp_path, chosen(), 480))
+    assert whole.frames == 9 and whole.whole
+
+
+def test_a_film_of_another_size_is_refused(studio: Studio, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="side is one of 480, 640, 960, got 500"):
+        drain(studio.film(pan(tmp_path / "a.mp4"), tmp_path, chosen(), 500))
+
+
+def pan(path: Path, frames: int = 2) -> Path:
+    """A clip of 80 × 40 pixels, ten frames a second, in which noise moves."""
+    values = np.random.default_rng(0).integers(0, 256, (40, 200, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", 10)
+        stream.height, stream.width, stream.pix_fmt = 40, 80, "yuv420p"
+        for n in range(frames):
+            pixels = np.ascontiguousarray(values[:, 4 * n : 4 * n + 80])
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        out.mux(stream.encode(None))
+    return path
 
 
 def test_thumbnails_are_squares_painted_by_each_model(studio: Studio, cat: Path) -> None:

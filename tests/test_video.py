@@ -236,6 +236,39 @@ def test_every_codec_joins_its_segments(tmp_path: Path, codec: str) -> None:
     assert abs(rgb(tmp_path / "b.mp4") - rgb(source)).mean() < 4
 
 
+def test_the_first_frames_with_their_sound(tmp_path: Path) -> None:
+    source, target = clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    steps = run(Copies(), source, target, frames=11, metadata={"comment": "painted"})
+    assert steps[-1] == video.VideoProgress(11, 11)
+    assert times(target) == times(source)[:11]
+    end = times(source)[10] + 1 / video.probe(source).rate
+    heard = len(sound(target)) * Fraction(1024, 48000)
+    assert end <= heard < end + Fraction(3 * 1024, 48000)
+    assert sound(target) == sound(source)[: len(sound(target))]
+    with av.open(str(target)) as film:
+        assert film.metadata["comment"] == "painted"
+
+
+def test_what_takes_too_long_ends_where_it_is(tmp_path: Path) -> None:
+    class Clock(Copies):
+        def stream(self, picture: Picture, **options: Any) -> Generator[None, None, Picture]:
+            now[0] += 1
+            return super().stream(picture, **options)
+
+    now = [0.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(video, "monotonic", lambda: now[0])
+        run(Clock(), clip(tmp_path / "a.mp4"), tmp_path / "b.mp4", max_seconds=10)
+    assert len(times(tmp_path / "b.mp4")) == 10
+
+
+def test_ten_bits_become_eight_for_browsers(tmp_path: Path) -> None:
+    source = clip(tmp_path / "a.mkv", codec="ffv1", format="yuv420p10le")
+    run(Copies(), source, tmp_path / "b.mp4", bits=8, frames=2)
+    with av.open(str(tmp_path / "b.mp4")) as film:
+        assert film.streams.video[0].pix_fmt == "yuv420p"
+
+
 # -- going on -----------------------------------------------------------------------------------
 
 
@@ -287,6 +320,9 @@ def refused() -> Iterator[Any]:
     yield {"codec": "mpeg2"}, "codec must be one of h264, hevc, av1, vp9, ffv1, got 'mpeg2'"
     yield {"quality": 70}, "quality is from 0, the best, to 63, got 70"
     yield {"codec": "ffv1", "quality": 3}, "ffv1 is lossless and has no quality"
+    yield {"source": "list.mp4"}, "list.mp4' cannot be read as a film"
+    yield {"frames": 0}, "frames must be at least 1, got 0"
+    yield {"bits": 12}, "bits is 8, 10 or None for those of the film, got 12"
 
 
 @pytest.mark.parametrize(("change", "message"), list(refused()))
@@ -296,6 +332,7 @@ def test_bad_input_is_refused_before_work(
     monkeypatch.chdir(tmp_path)
     clip(Path("a.mp4"))
     Path("text.mp4").write_text("not a film")
+    Path("list.mp4").write_text("ffconcat version 1.0\nfile a.mp4\n")  # names another's file
     with av.open("sound.mp4", "w") as out:
         track = out.add_stream("aac", 48000, layout="mono")
         part = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
@@ -306,6 +343,12 @@ def test_bad_input_is_refused_before_work(
     with pytest.raises(StyleSRError, match=message):
         run(pipe, **{k: Path(v) if k in ("source", "target") else v for k, v in arguments.items()})
     assert not pipe.seen
+
+
+def test_too_large_frames_are_refused_by_the_header(tmp_path: Path) -> None:
+    source = clip(tmp_path / "a.mp4")
+    with pytest.raises(video.VideoError, match=r"'a\.mp4' has 64×48 pixels a frame; at most 3"):
+        video.probe(source, max_pixels=3000)
 
 
 def test_a_film_that_ends_in_the_middle_says_where(tmp_path: Path) -> None:
@@ -333,7 +376,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     tiny.photo().save_pretrained(tmp_path / "photo")
     source = clip(tmp_path / "a.mp4")
     words = ["video", str(source), str(tmp_path / "b.mp4"), "--style", str(tmp_path / "photo")]
-    assert main([*words, "--scale", "1.5", "--quality", "30"]) == 0
+    assert main([*words, "--scale", "1.5", "--quality", "30", "--frames", "3"]) == 0
+    assert len(times(tmp_path / "b.mp4")) == 3
     assert video.probe(tmp_path / "b.mp4").size == (72, 96)
     assert main([*words, "--scale", "9"]) == 2
     assert "scale" in capsys.readouterr().err

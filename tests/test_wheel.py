@@ -91,8 +91,8 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     kinds = {Path(name).suffix for name in names if name.startswith("stylesr/")}
     static = {f"stylesr/static/{path.name}" for path in ROOT.glob("stylesr/static/*")}
     assert static and static <= names
-    kinds -= {Path(name).suffix for name in static}
-    assert kinds == {".py", ".typed", *(Path(name).suffix for name in RELEASED)}
+    kinds -= {Path(name).suffix for name in static} - {".js"}
+    assert kinds == {".py", ".js", ".typed", *(Path(name).suffix for name in RELEASED)}
 
 
 def test_the_wheel_carries_every_released_model(wheel: Path) -> None:
@@ -115,7 +115,8 @@ def test_the_wheels_metadata(wheel: Path) -> None:
     assert metadata["Version"] == stylesr.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"app", "dev", "onnx", "train", "video"}
+    extras = {"app", "deep", "dev", "heic", "onnx", "train", "video"}
+    assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 
 def test_the_installed_photo_model_enlarges_offline(installed: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from stylesr.resample import resize
 
 __all__ = ["RandomCrops", "find_pictures", "gather", "load_folder", "load_rgb", "turn"]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic"}
 LARGEST = 2000  # longest side of a training photo: more holds soft pixels and fills the memory
 
 

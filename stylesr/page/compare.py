@@ -9,7 +9,6 @@ import gradio as gr
 
 from stylesr.orders import Panel
 from stylesr.page.parts import (
-    EXAMPLES,
     HEAVY,
     LIGHT,
     PRIVATE,
@@ -20,11 +19,12 @@ from stylesr.page.parts import (
     ended,
     first_style,
     friendly,
+    offer_examples,
     refusal,
     uploaded,
     verdicts,
 )
-from stylesr.page.words import ENGLISH, Words, words
+from stylesr.page.words import Words, words
 from stylesr.pipeline import Progress
 from stylesr.studio import BICUBIC, PANEL_SIDE, Studio
 
@@ -72,10 +72,7 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                 buttons=["fullscreen"],
                 elem_id="compare-photo",
             )
-            examples = gr.Examples(
-                EXAMPLES, photo, label=ENGLISH.try_one, preload=False, elem_id="compare-examples"
-            )
-            spoken.follow(examples.dataset, lambda w: {"label": w.try_one})
+            offer_examples(photo, spoken, "compare-examples")
             scale = spoken(
                 gr.Radio,
                 lambda w: {

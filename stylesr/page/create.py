@@ -119,6 +119,8 @@ class Create:
     def welcome(self, language: str) -> Iterator[dict[Any, Any]]:
         """Before the first photo: a picture painted by one style, and thumbnails of all."""
         say, o = words(language), self.outputs
+        if not EXAMPLES:
+            return
         with friendly(say):
             with self._lock:  # made once, whoever comes first
                 painting = self._example

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylesr.page.parts import EXAMPLES, MAX_FILE_MB, Spoken, first_style
+from stylesr.page.parts import MAX_FILE_MB, Spoken, first_style, offer_examples
 from stylesr.page.words import ENGLISH, Words
 from stylesr.studio import BICUBIC, TWO_STAGES, Studio
 
@@ -84,10 +84,7 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
         elem_id="photo",
     )
     spoken(gr.HTML, lambda w: {"value": limits(studio, w)}, elem_classes="fine-print")
-    examples = gr.Examples(
-        EXAMPLES, photo, label=ENGLISH.try_one, preload=False, elem_id="examples"
-    )
-    spoken.follow(examples.dataset, lambda w: {"label": w.try_one})
+    offer_examples(photo, spoken, "examples")
     thumbnails = gr.HTML(elem_id="thumbnails")
     style = spoken(
         gr.Radio,
@@ -202,17 +199,21 @@ def lay_out_outputs(studio: Studio, spoken: Spoken) -> Outputs:
                 slider = gr.ImageSlider(
                     label=" ", format="png", max_height=620, buttons=["fullscreen"]
                 )
-            with spoken(gr.Tab, lambda w: {"label": w.side_by_side}), gr.Row():
-                before, after = (
-                    gr.Image(
-                        label=" ",
-                        format="png",
-                        interactive=False,
-                        buttons=["fullscreen"],
-                        min_width=280,
+            with spoken(gr.Tab, lambda w: {"label": w.side_by_side}):
+                with gr.Row(elem_id="zoom"):
+                    spoken(gr.HTML, lambda w: {"value": zoom_buttons(w)}, elem_id="zoom-buttons")
+                    gr.HTML("<output aria-live='polite'>100 %</output>", elem_id="zoom-level")
+                with gr.Row(elem_id="pair"):
+                    before, after = (
+                        gr.Image(
+                            label=" ",
+                            format="png",
+                            interactive=False,
+                            buttons=["fullscreen"],
+                            min_width=120,
+                        )
+                        for _ in range(2)
                     )
-                    for _ in range(2)
-                )
         with gr.Row(visible=False, elem_id="after") as options:
             others = [BICUBIC, studio.names[0], TWO_STAGES, *studio.styles]
             other = spoken(
@@ -251,6 +252,17 @@ def lay_out_outputs(studio: Studio, spoken: Spoken) -> Outputs:
         download,
         gr.State(),
     )
+
+
+def zoom_buttons(say: Words) -> str:
+    """What moves both pictures that stand side by side; `zoom.js` listens."""
+    signs = ("-", "−"), ("+", "+"), ("0", "⤢")
+    buttons = (
+        f'<button type="button" data-key="{key}" aria-label="{name}" title="{name}">{sign}</button>'
+        for (key, sign), name in zip(signs, say.zoom_names, strict=True)
+    )
+    group = f'role="group" aria-label="{say.zoom}" aria-describedby="zoom-help"'
+    return f'<div {group}>{"".join(buttons)}</div><span id="zoom-help">{say.zoom_help}</span>'
 
 
 def limits(studio: Studio, say: Words) -> str:

@@ -11,11 +11,13 @@ from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import gradio as gr
-from gradio.media import get_image
+from gradio.context import LocalContext
+from gradio.media import MEDIA_ROOT
 from gradio.utils import get_upload_folder
 
 from stylesr.errors import InputError, StyleSRError
 from stylesr.orders import Choices
+from stylesr.page.visitors import visitor
 from stylesr.page.words import ENGLISH, Words
 from stylesr.pipeline import Progress
 from stylesr.studio import Studio
@@ -35,6 +37,7 @@ __all__ = [
     "ended",
     "first_style",
     "friendly",
+    "offer_examples",
     "refusal",
     "running",
     "uploaded",
@@ -43,9 +46,15 @@ __all__ = [
 
 C = TypeVar("C")
 
-EXAMPLES = [get_image(name) for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg")]  # Gradio's own
+# Photos that come with Gradio; where a version has some of them no more, the others are offered.
+EXAMPLES = [
+    str(path)
+    for path in (MEDIA_ROOT / "images" / name for name in ("lion.jpg", "tower.jpg", "cheetah1.jpg"))
+    if path.is_file()
+]
 MAX_FILE_MB = 10
 MOST_WAITING = 16
+MOST_OF_ONE = 4  # of these, of one visitor: who has several pages open, or a family
 KEEP_SECONDS = 900  # of results; uploads are kept as long, and looked for every 300
 FIRST_STYLE = "starry-night"
 
@@ -87,6 +96,13 @@ class Spoken:
     def components(self) -> list[Any]:
         """All that follow the language."""
         return [component for component, _ in self._spoken]
+
+
+def offer_examples(photo: gr.Image, spoken: Spoken, name: str) -> None:
+    """Photos to try, below the place for the visitor's own."""
+    if EXAMPLES:
+        row = gr.Examples(EXAMPLES, photo, label=ENGLISH.try_one, preload=False, elem_id=name)
+        spoken.follow(row.dataset, lambda w: {"label": w.try_one})
 
 
 def first_style(studio: Studio) -> str:
@@ -151,13 +167,20 @@ class Site:
         self.page = page
 
     def check_room(self, say: Words) -> None:
-        """Raise InputError if too many are waiting for heavy work.
+        """Raise InputError if too many are waiting for heavy work, or too many of this visitor's.
 
         Gradio's own bound counts light work too: a full line would leave newcomers an empty page.
         """
         line = self.page._queue.event_queue_per_concurrency_id.get(HEAVY["concurrency_id"])
-        if line is not None and len(line.queue) >= MOST_WAITING:
+        waiting = line.queue if line else []
+        if len(waiting) >= MOST_WAITING:
             raise InputError(say.busy)
+        request = LocalContext.request.get(None)
+        if request is None:  # no one asks from outside
+            return
+        visitors = [visitor(event.request) for event in waiting]
+        if visitors.count(visitor(request)) >= MOST_OF_ONE:
+            raise InputError(say.yours.format(count=MOST_OF_ONE))
 
     @contextmanager
     def kept(self) -> Iterator[Path]:
@@ -213,15 +236,22 @@ def running(work: Generator[Any, None, C], show: Callable[[Any], Any]) -> Genera
         yield show(step)
 
 
-def bar(step: Progress | str, say: Words) -> str:
-    """A progress bar with tiles and time, or with a text and no measure."""
+def bar(step: Progress | str, say: Words, count: str = "") -> str:
+    """A progress bar with tiles and time, or with a text and no measure.
+
+    Args:
+        step: how far it is, or the text.
+        say: the visitor's language.
+        count: a sentence like `say.tile`, where not tiles are counted.
+    """
     if isinstance(step, str):
         text, done = step, ""
     else:
         left = step.seconds / step.done * (step.total - step.done)
         rest = say.left.format(seconds=f"{left:.0f}") if step.done < step.total else say.writing
-        tile = say.tile.format(done=step.done, total=step.total, seconds=f"{step.seconds:.0f}")
-        text, done = f"{tile}, {rest}", f' value="{step.done / step.total:.3f}"'
+        seconds = f"{step.seconds:.0f}"
+        place = (count or say.tile).format(done=step.done, total=step.total, seconds=seconds)
+        text, done = f"{place}, {rest}", f' value="{step.done / step.total:.3f}"'
     return (
         f'<div class="running" role="status"><span>{escape(text)}</span>'
         f'<progress aria-label="{escape(text)}"{done}></progress></div>'

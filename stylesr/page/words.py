@@ -70,6 +70,9 @@ class Words:
     done: str
     slider: str
     side_by_side: str
+    zoom: str
+    zoom_names: tuple[str, str, str]
+    zoom_help: str
     example: str
     photo_and_result: str
     photo_enlarged: str
@@ -81,6 +84,7 @@ class Words:
     gone: str
     not_uploaded: str
     busy: str
+    yours: str
     crowded: str
     note_title: str
     error_title: str
@@ -109,6 +113,17 @@ class Words:
     hub_no_licence: str
     hub_choose: str
     hub_loading: str
+    video_intro: str
+    clip: str
+    choose_clip: str
+    video_limits: str
+    video_length: str
+    comma: str
+    video_side: str
+    frame: str
+    video_done: str
+    video_cut: str
+    video_file: str
 
     note: str
     about: str
@@ -143,7 +158,13 @@ NETWORKS = {  # by their names in every language
 ENGLISH = Words(
     code="en",
     tagline="Enlarge a photo and repaint it, in one pass.",
-    tabs={"create": "Create", "compare": "Compare", "batch": "Batch", "about": "About"},
+    tabs={
+        "create": "Create",
+        "compare": "Compare",
+        "video": "Video",
+        "batch": "Batch",
+        "about": "About",
+    },
     styles={
         "composition-vii": "Composition VII",
         "delaunay-portrait": "Mosaic",
@@ -196,6 +217,9 @@ ENGLISH = Words(
     done="Done in {seconds} s",
     slider="Slider",
     side_by_side="Side by side",
+    zoom="Zoom both pictures",
+    zoom_names=("Zoom out", "Zoom in", "Show all"),
+    zoom_help="Both move together: wheel and drag, or here + − 0 and the arrow keys.",
     example="An example: photo and {style}",
     photo_and_result="{before} · result",
     photo_enlarged="Photo, enlarged",
@@ -207,6 +231,8 @@ ENGLISH = Words(
     gone="The file is deleted by now: paint it again.",
     not_uploaded="This file was not uploaded to the page; upload it first.",
     busy="Many people are painting right now. Please try again in a minute.",
+    yours="{count} of your jobs wait already, so that others get their turn too. Please try again "
+    "when one is done. People of one network count together.",
     crowded="The file or request is larger than the page accepts.",
     note_title="Please note",
     error_title="That did not work",
@@ -236,6 +262,18 @@ ENGLISH = Words(
     hub_no_licence="not stated",
     hub_choose="Look for styles, and choose one of the list.",
     hub_loading="Fetching the style…",
+    video_intro="The first seconds of a clip in one style, with its sound.",
+    clip="Clip",
+    choose_clip="Choose a clip to begin.",
+    video_limits="MP4, MOV, MKV or WebM, up to {file} MB; longer clips are cut after {seconds} "
+    "seconds, larger results sooner. At {rate} frames a second: {lengths}.",
+    video_length="{side} px {seconds} s",
+    comma=", ",
+    video_side="Longer side of the result",
+    frame="Frame {done} of {total}, {seconds} s",
+    video_done="{frames} frames done in {seconds} s",
+    video_cut="cut: the clip is longer than what is painted here",
+    video_file="Download MP4, {width} × {height}, {length} s, {size} MB",
     note="Detail in an enlarged or painted picture is **invented** by a small neural network: "
     "plausible, not a record of what was there. Do not use it to identify people, to read text or "
     "number plates, or as medical or forensic evidence. Your photo serves your picture alone: "
@@ -270,7 +308,7 @@ The other endpoints are listed under “Use via API” below.
 CHINESE = Words(
     code="zh",
     tagline="放大照片，同时重新绘制，一步完成。",
-    tabs={"create": "创作", "compare": "比较", "batch": "批量", "about": "关于"},
+    tabs={"create": "创作", "compare": "比较", "video": "视频", "batch": "批量", "about": "关于"},
     styles={
         "composition-vii": "构成第七号",
         "delaunay-portrait": "马赛克",
@@ -314,6 +352,14 @@ CHINESE = Words(
             r"^given up after (\d+) seconds, with (\d+) of (\d+)",
             "{0} 秒后放弃，已完成 {1}/{2} 块；请选较小的倍数或照片",
         ),
+        (r"^'(.+)' cannot be read as a film", "“{0}”不是可读取的视频"),
+        (r"^'(.+)' cannot be read", "“{0}”不完整或已损坏"),
+        (r"^'(.+)' holds no", "“{0}”中没有画面"),
+        (
+            r"^'(.+)' has (\d+)×(\d+) pixels a frame; at most ([\d,]+)",
+            "“{0}”每帧为 {1} × {2} 像素；最多接受 {3} 像素",
+        ),
+        (r"^'(.+)' changes its size", "“{0}”中途改变了画面尺寸"),
         (r"^(\d+) pictures; at least 1, at most (\d+)", "{0} 张图片；至少 1 张，最多 {1} 张"),
         (
             r"^together they make (\S+) megapixels, more than (\S+);",
@@ -375,6 +421,9 @@ CHINESE = Words(
     done="完成，用时 {seconds} 秒",
     slider="滑块",
     side_by_side="并排",
+    zoom="同步缩放两张图片",
+    zoom_names=("缩小", "放大", "显示全部"),
+    zoom_help="两张图片同步：滚轮与拖动，或在此处按 + − 0 与方向键。",
     example="示例：照片与{style}",
     photo_and_result="{before} · 结果",
     photo_enlarged="照片（放大）",
@@ -386,6 +435,8 @@ CHINESE = Words(
     gone="文件已删除，请重新绘制。",
     not_uploaded="该文件未上传到本页面，请先上传。",
     busy="现在使用的人很多，请一分钟后再试。",
+    yours="您已有 {count} 项任务在排队；为了让其他人也能轮到，请等其中一项完成后再试。"
+    "同一网络的用户合并计算。",
     crowded="文件或请求超过了本页面的上限。",
     note_title="请注意",
     error_title="未能完成",
@@ -412,6 +463,18 @@ CHINESE = Words(
     hub_no_licence="未注明",
     hub_choose="请先查找风格，再从列表中选择一个。",
     hub_loading="正在获取风格…",
+    video_intro="用一种风格绘制视频的前几秒，保留声音。",
+    clip="视频",
+    choose_clip="请先选择一段视频。",
+    video_limits="MP4、MOV、MKV 或 WebM，最大 {file} MB；超过 {seconds} 秒的部分会截去，"
+    "尺寸越大截得越短。每秒 {rate} 帧时：{lengths}。",
+    video_length="{side} 像素 {seconds} 秒",
+    comma="，",
+    video_side="结果长边",
+    frame="第 {done}/{total} 帧，{seconds} 秒",
+    video_done="完成 {frames} 帧，用时 {seconds} 秒",
+    video_cut="已截短：视频超过此处可绘制的长度",
+    video_file="下载 MP4，{width} × {height}，{length} 秒，{size} MB",
     note="放大或绘制的图片中的细节由小型神经网络**虚构**：看似合理，但并非真实记录。请勿用于识别人物、"
     "辨认文字或车牌，也不得作为医学或法证依据。您的照片只用于生成您的图片：地点、相机等私人数据不会写入"
     "结果，颜色转换为 sRGB，所有内容在 20 分钟内删除。",

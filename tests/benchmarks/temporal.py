@@ -1,0 +1,195 @@
+"""How much a painted film flickers, frame by frame: by noise, and against a known network.
+
+    python -m tests.benchmarks.temporal starry-night --photo photo.jpg --film clip.mp4 \\
+        --baseline udnie.pth --frames-to look-at-these
+
+Protocol. Frames are painted one by one at their own size, strength 1, 8 bits. The warp error is the
+mean squared difference, times 1000, between a painted frame and the one before it moved along the
+photo's motion, where that motion is known; it is given beside that of the unpainted frames. A pan
+moves a window over a photo by so many pixels a frame: its motion is exact. A film's motion is found
+by matching blocks of 16 pixels within 8, and is taken as known where the unpainted frame, so moved,
+differs by less than 1/32. A style's noise and grid are fixed to the frame, or move with the
+picture: they follow the pan, or the film as `stylesr.motion` finds it. The outer 16 pixels are left
+out.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, pairwise
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stylesr import StyleSRPipeline, load_checkpoint
+from stylesr.images import decode, save
+from stylesr.models import Generator
+from stylesr.motion import Drift
+from stylesr.picture import Picture, to_levels
+from stylesr.resample import resize
+from stylesr.tiling import drain
+
+PANS = ((0, 4), (0, 1), (2, 3))  # pixels a frame, down and right
+LENGTH, SIDE, WIDTH = 8, 256, 384  # of a pan in frames and pixels, of a film's frame
+BLOCK, REACH = 16, 8
+KNOWN = 1 / 32
+EDGE = 16
+
+Frame = tuple[Tensor, tuple[int, int]]  # (1, 3, H, W), and where it lies in the whole scene
+Painter = Callable[[Tensor, tuple[int, int]], Tensor]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("styles", nargs="+", help="names or folders of models")
+    parser.add_argument("--photo", required=True, help="over which a window moves")
+    parser.add_argument("--film")
+    parser.add_argument("--baseline", help="fast neural style's network (.pth)")
+    parser.add_argument("--frames-to", type=Path, help="a folder for two frames of each way")
+    options = parser.parse_args(arguments)
+
+    clips = {f"pan {down}, {right}": pan(options.photo, down, right) for down, right in PANS}
+    if options.film:
+        clips[Path(options.film).stem] = film(options.film)
+    painters = ways(options.styles, options.baseline)
+    print(f"| Clip | unpainted | {' | '.join(painters)} |")
+    print("|---|" + "---|" * (len(painters) + 1))
+    for name, frames in clips.items():
+        motions = [motion(a, b) for a, b in pairwise(frames)]
+        row = [warp_error([frame for frame, _ in frames], motions)]
+        for way, paint in painters.items():
+            painted = [to_levels(paint(*frame)) / 255 for frame in frames]
+            row.append(warp_error(painted, motions))
+            if options.frames_to:
+                for place in (-2, -1):
+                    file = f"{name}-{way}-{place}.png".replace(" ", "-").replace(",", "")
+                    save(Picture(painted[place][0]), options.frames_to / file)
+        print(f"| {name} | {' | '.join(f'{1000 * value:.2f}' for value in row)} |", flush=True)
+
+
+# -- films -------------------------------------------------------------------------------------
+
+
+def pan(photo: str | Path, down: int, right: int) -> list[Frame]:
+    """A window that moves over a photo."""
+    picture = decode(photo).pixels[None]
+    places = [(down * n, right * n) for n in range(LENGTH)]
+    return [(picture[..., y : y + SIDE, x : x + SIDE].contiguous(), (y, x)) for y, x in places]
+
+
+def film(path: str | Path) -> list[Frame]:
+    """A film's first frames, reduced."""
+    from stylesr import video
+
+    found: list[Frame] = []
+    drift = Drift()
+    for _, pixels in islice(video._frames(Path(path), video.probe(path)), LENGTH):
+        frame = video._as_picture(pixels).pixels[None]
+        height = round(frame.shape[2] * WIDTH / frame.shape[3])
+        frame = resize(frame, (height, WIDTH)).clamp(0, 1)
+        down, right = drift.follow(frame[0])
+        found.append((frame, (round(down), round(right))))
+    return found
+
+
+# -- ways to paint -----------------------------------------------------------------------------
+
+
+def ways(styles: Sequence[str], baseline: str | None) -> dict[str, Painter]:
+    """Painters by name."""
+    found: dict[str, Painter] = {}
+    for name in styles:
+        pipe = StyleSRPipeline.from_pretrained(name)
+        found[f"{Path(name).name}, fixed"] = _ours(pipe, moves=False)
+        found[f"{Path(name).name}, moving"] = _ours(pipe, moves=True)
+    if baseline:
+        found["fast neural style"] = _theirs(load_checkpoint(baseline))
+    return found
+
+
+def _ours(pipe: StyleSRPipeline, moves: bool) -> Painter:
+    def paint(frame: Tensor, place: tuple[int, int]) -> Tensor:
+        drift = place if moves else (0, 0)
+        return drain(pipe.stream(Picture(frame[0]), scale=1, drift=drift)).pixels[None]
+
+    return paint
+
+
+def _theirs(net: Generator) -> Painter:
+    @torch.inference_mode()
+    def paint(frame: Tensor, place: tuple[int, int]) -> Tensor:
+        return net(frame, 1).clamp(0, 1)
+
+    return paint
+
+
+# -- measuring ---------------------------------------------------------------------------------
+
+
+def motion(before: Frame, after: Frame) -> tuple[Tensor, Tensor]:
+    """Where each pixel was in the frame before, as a grid for `warp`; and where that is known."""
+    (a, at_a), (b, at_b) = before, after
+    height, width = b.shape[-2:]
+    moved = torch.tensor([at_b[0] - at_a[0], at_b[1] - at_a[1]], dtype=torch.float32)
+    exact = a.shape[-1] == SIDE
+    shift = moved.view(2, 1, 1).expand(2, height, width) if exact else -_dense(blocks(a, b), b)
+    rows = torch.arange(height).view(-1, 1) + shift[0]
+    columns = torch.arange(width) + shift[1]
+    grid = torch.stack([columns / (width - 1), rows / (height - 1)], -1)[None] * 2 - 1
+    known = ((grid.abs() <= 1).all(-1) & ((warp(a, grid) - b).abs().amax(1) < KNOWN))[:, None]
+    inner = torch.zeros_like(known)
+    inner[..., EDGE:-EDGE, EDGE:-EDGE] = True
+    return grid, known & inner
+
+
+def blocks(a: Tensor, b: Tensor) -> Tensor:
+    """(2, rows, columns): how far each block of b has moved down and right since a."""
+    best: Tensor | None = None
+    padded = F.pad(a, [REACH] * 4, mode="replicate")
+    for down, right in _shifts():
+        top, left = REACH - down, REACH - right
+        there = padded[..., top : top + b.shape[-2], left : left + b.shape[-1]]
+        cost = F.avg_pool2d((there - b).abs().mean(1, keepdim=True), BLOCK, ceil_mode=True)
+        cost = cost + 1e-5 * (abs(down) + abs(right))  # where nothing tells, nothing moves
+        if best is None:
+            best, found = cost, torch.zeros(2, *cost.shape[-2:])
+        better = cost < best
+        best = torch.where(better, cost, best)
+        found = torch.where(better[0], torch.tensor([down, right]).view(2, 1, 1).float(), found)
+    return found
+
+
+def _shifts() -> Iterator[tuple[int, int]]:
+    yield 0, 0
+    yield from (
+        (y, x)
+        for y in range(-REACH, REACH + 1)
+        for x in range(-REACH, REACH + 1)
+        if (y, x) != (0, 0)
+    )
+
+
+def _dense(coarse: Tensor, frame: Tensor) -> Tensor:
+    large = coarse.repeat_interleave(BLOCK, 1).repeat_interleave(BLOCK, 2)
+    return large[:, : frame.shape[-2], : frame.shape[-1]]
+
+
+def warp(frame: Tensor, grid: Tensor) -> Tensor:
+    """A frame's pixels from the places of the grid."""
+    return F.grid_sample(frame, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def warp_error(frames: Sequence[Tensor], motions: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """Mean squared difference to the frame before, moved."""
+    errors = []
+    for (before, after), (grid, known) in zip(pairwise(frames), motions, strict=True):
+        difference = (warp(before, grid) - after).square().mean(1, keepdim=True)
+        errors.append(float(difference[known].mean()))
+    return fmean(errors)
+
+
+if __name__ == "__main__":
+    main()
