@@ -163,6 +163,7 @@ NOISE = 0.1  # its range, and
 JITTER = 0.03  # what is added to it at each step, as published
 LEVELS = 5
 HELD_OUT = 0.05  # share of the given pixels that is never fitted
+LEAST_HELD = 8  # pixels
 LOOK_EVERY = 10  # steps
 MEMORY = 0.98  # of the average of the results
 
@@ -218,7 +219,9 @@ def prior(
     height, width = (side * scale for side in picture.shape[2:])
     generator = torch.Generator().manual_seed(seed)
     given = torch.ones_like(picture[:, :1]) if known is None else known.to(picture)
-    held = given * (torch.rand(given.shape, generator=generator) < HELD_OUT).to(given)
+    draws = torch.rand(given.shape, generator=generator).to(given) + 1 - given  # missing: from 1
+    count = max(LEAST_HELD, round(HELD_OUT * int(given.sum())))
+    held = (draws <= draws.flatten().kthvalue(count).values).to(given)
     fitted = given - held
     with torch.random.fork_rng([picture.device] if picture.is_cuda else []):
         torch.manual_seed(seed)

@@ -33,10 +33,11 @@ from stylesr.errors import ModelError
 from stylesr.models import Generator, StyleSRNet, TransformerNet
 from stylesr.pipeline import StyleSRPipeline
 from tests import tiny, tiny_features
-from train import any_style, style, super_resolution
+from train import any_style, from_noise, style, super_resolution, translation
 
 ROOT = Path(__file__).parents[1]
 TRAIN = ROOT / "train"
+RECIPES = (super_resolution, style, translation, from_noise, any_style)
 TINY = ["--channels", "8", "--blocks", "1", "--tail-channels", "8", "4"]
 
 
@@ -787,8 +788,7 @@ def test_a_run_resumes_with_its_own_network_only(
 
 def test_every_option_in_the_guide_exists() -> None:
     text = (TRAIN / "README.md").read_text().replace("\\\n", " ")
-    recipes = (super_resolution, style, any_style)
-    for recipe in recipes:
+    for recipe in RECIPES:
         name = Path(recipe.__file__).name
         commands = re.findall(rf"^python train/{name} (.*)$", text, re.MULTILINE)
         assert commands, name
@@ -796,8 +796,8 @@ def test_every_option_in_the_guide_exists() -> None:
             assert parse(recipe, words.split()).photos, words
     for words in re.findall(r"`(--[a-z].*?)`", text):
         options = {word for word in words.split() if word.startswith("--")}
-        assert any(options <= options_of(recipe) for recipe in recipes), words
-        for recipe in recipes:
+        assert any(options <= options_of(recipe) for recipe in RECIPES), words
+        for recipe in RECIPES:
             if " " in words and options <= options_of(recipe):  # with a value
                 needs = ["--photos", "a", *(["--style-image", "b"] if recipe is style else [])]
                 needs += ["--styles", "b"] if recipe is any_style else []
@@ -807,7 +807,7 @@ def test_every_option_in_the_guide_exists() -> None:
 @pytest.mark.parametrize("launcher", [torchrun_parser, accelerate_parser])
 def test_launchers_pass_every_option_on(launcher: Callable[[], argparse.ArgumentParser]) -> None:
     """They would take an option that begins like several of theirs for one of their own."""
-    for option in options_of(style) | options_of(super_resolution) | options_of(any_style):
+    for option in set().union(*map(options_of, RECIPES)):
         words = ["train/recipe.py", option, "1"]
         assert launcher().parse_args(words).training_script_args == words[1:]
 

@@ -1,6 +1,7 @@
 """Train a translation: pictures of one kind become pictures of another.
 
     python train/translation.py --photos my-photos --works my-paintings --out runs/to-painting
+
     python train/translation.py --method pix2pix --photos my-pairs --out runs/to-facade
 
 CycleGAN needs no pairs, only pictures of both kinds, and learns both ways at once: photos become
@@ -59,7 +60,7 @@ class Recipe:
     cooldown: float = 0.5  # share of the steps over which the rates fall to zero
     cycle: float = 10.0  # weight of coming back to the same picture
     identity: float = 5.0  # weight of leaving alone what is of the wanted kind already
-    pixel: float = 100.0  # pix2pix: weight of the difference from the wanted picture
+    pixel_weight: float = 100.0  # pix2pix: weight of the difference from the wanted picture
     adversarial: float = 1.0
     gan_loss: Literal["vanilla", "least-squares", "hinge", "relativistic"] = "least-squares"
     patch: int = 70  # side of what a discriminator's score is about; or 46
@@ -165,7 +166,7 @@ def main(recipe: Recipe) -> None:
         with accelerator.autocast():
             if paired:
                 made = translator(a).float()
-                losses["pixel"] = recipe.pixel * F.l1_loss(made, b)
+                losses["pixel"] = recipe.pixel_weight * F.l1_loss(made, b)
                 judged["b"] = torch.cat([a, b], 1), torch.cat([a, made], 1)
             else:
                 made = translator(a, b)
@@ -246,7 +247,7 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     paired = recipe.method == "pix2pix"
-    weights = dict.fromkeys(("cycle", "identity", "pixel", "adversarial", "weight_decay"), 0)
+    weights = dict.fromkeys(("cycle", "identity", "pixel_weight", "adversarial", "weight_decay"), 0)
     crop = 72 if recipe.patch == 70 else 48
     training.check_run(recipe, batch=1, crop=crop, previews=1, replay=0, critic=1, **weights)
     if recipe.patch not in (46, 70):
