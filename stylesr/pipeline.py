@@ -529,7 +529,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         return net
 
     def _stream(
-        self, picture: Picture, plan: Plan, shown: Statistics | None
+        self, picture: Picture, plan: Plan, shown: Statistics | None = None
     ) -> Generator[Progress, None, Picture]:
         start = time.perf_counter()
         work = self._work(picture, plan, shown)
