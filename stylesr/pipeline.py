@@ -593,7 +593,11 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         return net
 
     def _stream(
-        self, picture: Picture, plan: Plan, shown: Statistics | None, drift: Shift
+        self,
+        picture: Picture,
+        plan: Plan,
+        shown: Statistics | None = None,
+        drift: Shift = (0, 0),
     ) -> Generator[Progress, None, Picture]:
         start = time.perf_counter()
         work = self._work(picture, plan, shown, drift)
