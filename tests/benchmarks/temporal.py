@@ -33,6 +33,7 @@ from stylesr.tiling import drain
 
 PANS = ((0, 4), (0, 1), (2, 3))  # pixels a frame, down and right
 LENGTH, SIDE, WIDTH = 8, 256, 384  # of a pan in frames and pixels, of a film's frame
+START = 60  # frame of a film
 BLOCK, REACH = 16, 8
 KNOWN = 1 / 32
 EDGE = 16
@@ -81,12 +82,12 @@ def pan(photo: str | Path, down: int, right: int) -> list[Frame]:
 
 
 def film(path: str | Path) -> list[Frame]:
-    """A film's first frames, reduced."""
+    """Some of a film's frames, reduced; from later on, as many begin in the dark."""
     from stylesr import video
 
     found: list[Frame] = []
     drift = Drift()
-    for _, pixels in islice(video._frames(Path(path), video.probe(path)), LENGTH):
+    for _, pixels in islice(video._frames(Path(path), video.probe(path)), START, START + LENGTH):
         frame = video._as_picture(pixels).pixels[None]
         height = round(frame.shape[2] * WIDTH / frame.shape[3])
         frame = resize(frame, (height, WIDTH)).clamp(0, 1)
