@@ -10,7 +10,7 @@ __all__ = ["Drift", "shift"]
 
 SIDE = 512  # longer side of the pictures that are compared
 SURE = 0.08  # of 1, the peak for a picture that moved as a whole: less is a cut, or many motions
-CLEARER = 0.5  # of the median difference to the picture before is left, if most of it moved so
+CLEARER = 0.5  # of the difference to the picture before is left at most, if it moved so
 FAR = 0.25  # of a side: beyond it the next picture is compared with a later one
 
 
@@ -71,8 +71,9 @@ def shift(before: Tensor, after: Tensor) -> tuple[int, int] | None:
     right = right - width if right > width // 2 else right
     there = before.roll((down, right), (0, 1))[_kept(down), _kept(right)]
     here, stayed = after[_kept(down), _kept(right)], before[_kept(down), _kept(right)]
-    if float((there - here).abs().median()) > CLEARER * float((stayed - here).abs().median()):
-        return 0, 0  # only a part of the picture moved
+    moved = (down, right) != (0, 0)
+    if moved and float((there - here).abs().mean()) > CLEARER * float((stayed - here).abs().mean()):
+        return None  # only a part of the picture moved, or light did
     return down, right
 
 

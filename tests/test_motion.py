@@ -42,6 +42,17 @@ def test_a_cut_moves_nothing(world: Tensor, noise: Callable[..., Tensor]) -> Non
     assert drift.follow(noise(3, 96, 128, seed=9)) == (3, 4)
 
 
+def test_what_moves_in_part_leaves_the_place_as_it_was(world: Tensor) -> None:
+    """A shift that explains little is none, and what was followed before is not taken back."""
+    drift = Drift()
+    drift.follow(window(world, 0, 0))
+    assert drift.follow(window(world, 6, 0)) == (6, 0)
+    part = window(world, 6, 0).clone()
+    part[:, 20:70, 20:90] = part[:, 20:70, 16:86]
+    assert drift.follow(part) == (6, 0)
+    assert drift.follow(0.6 * part) == (6, 0), "light that fades moves nothing"
+
+
 def test_a_long_pan_is_followed_through_all_of_it(world: Tensor) -> None:
     drift = Drift()
     for n in range(20):
