@@ -122,7 +122,8 @@ def decode(
     if isinstance(source, np.ndarray):
         _check_array(source, max_pixels)
         colour, alpha = _split(source)
-        return _picture(colour, alpha, bits=16 if source.dtype == np.uint16 else 8)
+        is_deep = source.dtype.kind == "u" and source.dtype.itemsize == 2  # of any byte order
+        return _picture(colour, alpha, bits=16 if is_deep else 8)
     with _opened(source, max_pixels) as image:
         notices = [] if isinstance(source, Image.Image) else _lost_in_reading(image)
         is_deep = isinstance(source, (str, Path, bytes)) and _has_deep_colour(image)

@@ -48,7 +48,7 @@ def test_pictures_are_found_below_a_folder_in_order(tmp_path: Path) -> None:
 def test_no_folder_and_no_pictures_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no folder '.*missing'"):
         find_pictures(tmp_path / "missing")
-    with pytest.raises(InputError, match=r"no pictures \(\.bmp, \.jpeg, .*\) in"):
+    with pytest.raises(InputError, match=r"no pictures \(\.avif, \.bmp, .*\) in"):
         find_pictures(tmp_path)
 
 
