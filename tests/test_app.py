@@ -178,7 +178,8 @@ def test_page_opens_in_the_browsers_language_and_fits(
     expect(v.page.get_by_text(example)).to_be_visible()
     expect(v.page.locator("#start")).to_have_text(paint)
     expect(v.page.locator("#start")).to_be_disabled()
-    assert v.page.evaluate("document.documentElement.lang") == {"en-GB": "en"}.get(locale, "zh-CN")
+    lang = {"en-GB": "en"}.get(locale, "zh-CN")
+    v.page.wait_for_function("lang => document.documentElement.lang === lang", arg=lang)
     for tab in tabs.split():
         v.tab(tab)
         assert v.fits()
