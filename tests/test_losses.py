@@ -236,7 +236,10 @@ def test_pooled_pictures_share_the_work_between_them() -> None:
     """One has half of what the work has, the other half more: together they have it all."""
     target = {"a": torch.tensor([[[2.0]]])}
     ours = {"a": torch.tensor([[[1.0]], [[3.0]]])}
-    losses = [relative_gram_loss(ours, target, {"a": 1.0}, pooled).item() for pooled in (0, 0.5, 1)]
+    weights = {"a": 1.0}
+    losses = [
+        relative_gram_loss(ours, target, weights, pooled=share).item() for share in (0, 0.5, 1)
+    ]
     assert losses == pytest.approx([1 / 4, 1 / 16, 0])
 
 

@@ -220,9 +220,11 @@ def main(recipe: Recipe) -> None:
             * growth
             * strength
             * (
-                relative_gram_loss(vgg.grams(seen), vgg.grams(taught_style), STYLE_LAYERS, True)
+                relative_gram_loss(
+                    vgg.grams(seen), vgg.grams(taught_style), STYLE_LAYERS, bounded=True
+                )
                 + relative_gram_loss(
-                    vgg.grams(seen_half), vgg.grams(style_half), STYLE_LAYERS, True
+                    vgg.grams(seen_half), vgg.grams(style_half), STYLE_LAYERS, bounded=True
                 )
             )
             / 2,

@@ -142,6 +142,7 @@ def relative_gram_loss(
     grams: Mapping[str, Tensor],
     target: Mapping[str, Tensor],
     weights: Mapping[str, float],
+    *,
     pooled: float = 0.0,
     bounded: bool = False,
 ) -> Tensor:
