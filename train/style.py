@@ -225,8 +225,10 @@ def main(recipe: Recipe) -> None:
             * growth
             * strength
             * (
-                relative_gram_loss(vgg.grams(seen), full_target, STYLE_LAYERS, recipe.pooled)
-                + relative_gram_loss(vgg.grams(seen_half), half_target, HALF_LAYERS, recipe.pooled)
+                relative_gram_loss(vgg.grams(seen), full_target, STYLE_LAYERS, pooled=recipe.pooled)
+                + relative_gram_loss(
+                    vgg.grams(seen_half), half_target, HALF_LAYERS, pooled=recipe.pooled
+                )
             )
             / 2,
             "tone": recipe.tone * tone_loss(painted, target),
