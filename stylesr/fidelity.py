@@ -24,7 +24,7 @@ from stylesr.errors import InputError
 from stylesr.images import decode
 from stylesr.metrics import LPIPS, psnr_y, ssim_y
 from stylesr.models import Generator
-from stylesr.picture import Picture, to_levels
+from stylesr.picture import Picture, eight_bits
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.resample import downscale, resize
 
@@ -118,7 +118,7 @@ class Peer:
         below, right = (-side % multiple for side in (lr.height, lr.width))
         padded = F.pad(lr.pixels[None], (0, right, 0, below), mode="replicate")
         result = self.network(padded, scale)[0]
-        return _eight_bits(result[:, : lr.height * scale, : lr.width * scale])
+        return eight_bits(result[:, : lr.height * scale, : lr.width * scale])
 
 
 # -- pictures -----------------------------------------------------------------------------------
@@ -135,13 +135,13 @@ def hr_picture(path: str | Path, multiple: int = CUT) -> Picture:
     if min(picture.height, picture.width) < 48:
         raise InputError(f"{path} is {picture.width}×{picture.height}; 48×48 is the least")
     height, width = (side // multiple * multiple for side in (picture.height, picture.width))
-    pixels = _eight_bits(picture.pixels[:, :height, :width])
+    pixels = eight_bits(picture.pixels[:, :height, :width])
     return Picture(pixels.contiguous(), gray=picture.gray)
 
 
 def low_resolution(hr: Picture, scale: int) -> Picture:
     """The picture reduced by a whole factor and rounded to 8 bits, as a file would hold it."""
-    return replace(hr, pixels=_eight_bits(downscale(hr.pixels[None], scale))[0])
+    return replace(hr, pixels=eight_bits(downscale(hr.pixels[None], scale))[0])
 
 
 def blind_low_resolution(hr: Picture, scale: int, index: int) -> Picture:
@@ -155,22 +155,18 @@ def enlarge(
 ) -> Tensor:
     """Through the pipeline as users call it: (3, H·scale, W·scale), rounded to 8 bits."""
     work = pipe.stream(lr, style=style, scale=scale, strength=strength, brush=1)
-    return _eight_bits(tiling.drain(work).pixels)
+    return eight_bits(tiling.drain(work).pixels)
 
 
 def bicubic(lr: Picture, scale: int) -> Tensor:
     """Plain enlargement to compare with: (3, H·scale, W·scale), rounded to 8 bits."""
-    return _eight_bits(resize(lr.pixels[None], (lr.height * scale, lr.width * scale)))[0]
+    return eight_bits(resize(lr.pixels[None], (lr.height * scale, lr.width * scale)))[0]
 
 
 def progress(paths: Sequence[Path], what: str) -> Iterable[Path]:
     """The paths, with a bar on a terminal."""
     bar: Iterable[Path] = tqdm(paths, desc=what, unit="picture", leave=False, disable=None)
     return bar
-
-
-def _eight_bits(pixels: Tensor) -> Tensor:
-    return to_levels(pixels) / 255
 
 
 # -- rows of a table ----------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from torch import Tensor
 from stylesr import __version__
 from stylesr.checkpoints import files_of, load_checkpoint
 from stylesr.errors import InputError, ModelError, StyleSRError
-from stylesr.files import sha256
+from stylesr.files import check_unused, sha256
 from stylesr.hub import CONFIG_FILE, WEIGHTS_FILE
 from stylesr.models import Generator, MicroAST
 
@@ -73,8 +73,7 @@ def import_checkpoint(
     path, folder = Path(path), Path(folder)
     if not path.is_file():
         raise ModelError(f"there is no checkpoint {str(path)!r}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{str(folder)!r} is in use; --to takes a new or an empty folder")
+    check_unused(folder)
     if not folder.absolute().parent.is_dir():
         raise InputError(f"there is no folder for {str(folder)!r}; make it first")
     with TemporaryDirectory(prefix="stylesr-", dir=folder.absolute().parent) as temporary:

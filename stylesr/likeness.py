@@ -19,7 +19,7 @@ from stylesr.losses.perceptual import DistilledVGG19, relative_gram_loss
 from stylesr.metrics import SqueezeFeatures, content_distance, gram_matrix
 from stylesr.models import MicroAST
 from stylesr.models.adain_net import Statistics
-from stylesr.picture import Picture, to_levels
+from stylesr.picture import Picture, eight_bits
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.releases import Releases
 from stylesr.resample import resize
@@ -37,6 +37,7 @@ __all__ = [
     "any_style_rows",
     "load_unseen",
     "load_work",
+    "read_work",
     "style_distance",
     "style_rows",
     "together",
@@ -250,7 +251,7 @@ def any_style_rows(
         seen_photo = [judge.look(hr.pixels) for judge in judges]
         for index, (style, goal) in enumerate(zip(styles, goals, strict=True)):
             painted = {s: _paint(pipe, hr, style, s) for s in STRENGTHS}
-            theirs = _eight_bits(peer(hr.pixels[None], codes[index])[0]) if peer else None
+            theirs = eight_bits(peer(hr.pixels[None], codes[index])[0]) if peer else None
             for judge, target, photo in zip(judges, goal, seen_photo, strict=True):
                 unpainted = {"photo_style_distance": judge.style(photo, target)}
                 if theirs is not None:
@@ -287,11 +288,7 @@ def any_style_rows(
 
 def _paint(pipe: StyleSRPipeline, photo: Picture, style: Statistics, strength: float) -> Tensor:
     work = pipe.stream(photo, scale=1, strength=strength, brush=1, style_image=style)
-    return _eight_bits(drain(work).pixels)
-
-
-def _eight_bits(pixels: Tensor) -> Tensor:
-    return to_levels(pixels.clamp(0, 1)) / 255
+    return eight_bits(drain(work).pixels)
 
 
 def load_unseen(folder: Path, releases: Releases, name: str) -> list[Tensor]:
@@ -303,7 +300,7 @@ def load_unseen(folder: Path, releases: Releases, name: str) -> list[Tensor]:
     """
     if not releases[name].unseen:
         raise InputError(f"{releases.path}: [models.{name}] needs unseen works to be measured by")
-    return [_read_work(folder / image) for image in releases[name].unseen]
+    return [read_work(folder / image) for image in releases[name].unseen]
 
 
 def load_work(folder: Path, releases: Releases, name: str) -> Tensor:
@@ -316,10 +313,11 @@ def load_work(folder: Path, releases: Releases, name: str) -> Tensor:
     work = releases[name].work
     if work is None:
         raise InputError(f"{releases.path}: [models.{name}] needs a work, as {name} is a style")
-    return _read_work(folder / work.image)
+    return read_work(folder / work.image)
 
 
-def _read_work(path: Path) -> Tensor:
+def read_work(path: str | Path) -> Tensor:
+    """A work, (3, H, W) in [0, 1], reduced to the size that styles are trained at."""
     picture = decode(path)
     longest = max(picture.height, picture.width)
     if longest <= WORK_SIZE:

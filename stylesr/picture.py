@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylesr.errors import ImageError, InputError
 
-__all__ = ["Array", "Picture", "to_array", "to_integers", "to_levels", "to_pil"]
+__all__ = ["Array", "Picture", "eight_bits", "to_array", "to_integers", "to_levels", "to_pil"]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -78,6 +78,11 @@ def _check_planes(name: str, planes: Tensor, count: int) -> None:
 def to_levels(values: Tensor, levels: int = 255) -> Tensor:
     """Clamp to [0, 1] and round half up to whole levels 0…`levels`, as a float tensor."""
     return (values.clamp(0, 1) * levels + 0.5).floor()
+
+
+def eight_bits(values: Tensor) -> Tensor:
+    """In [0, 1], as a file of 8 bits a channel would hold it."""
+    return to_levels(values) / 255
 
 
 def to_pil(picture: Picture) -> Image.Image:

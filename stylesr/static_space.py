@@ -19,7 +19,14 @@ from PIL import Image
 from stylesr.errors import ModelError
 from stylesr.export import graph, graph_file, layout
 from stylesr.files import check_unused
-from stylesr.hub import WEIGHTS_FILE, bundled_folder, bundled_names, locate, short_name
+from stylesr.hub import (
+    WEIGHTS_FILE,
+    bundled_folder,
+    bundled_names,
+    class_name,
+    locate,
+    short_name,
+)
 from stylesr.images import decode, save
 from stylesr.models.base import Generator
 from stylesr.models.stylesr_net import StyleSRNet
@@ -126,8 +133,7 @@ def write_static_space(
 
 def _released() -> list[str]:
     """Names of the released models of this class."""
-    names = bundled_names()
-    return [name for name in names if isinstance(Generator.from_pretrained(name), StyleSRNet)]
+    return [name for name in bundled_names() if class_name(name) == StyleSRNet.__name__]
 
 
 def _check(nets: Mapping[str, Generator]) -> dict[str, StyleSRNet]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from stylesr.fidelity import hr_picture
 from stylesr.metrics import psnr_y
 from stylesr.per_image import prior
-from stylesr.picture import Picture, to_levels, to_pil
+from stylesr.picture import Picture, eight_bits, to_pil
 from stylesr.resample import downscale, resize
 
 SCALE, SIGMA = 4, 25 / 255
@@ -53,10 +53,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 for name, x in (("without", before), ("prior", fit.pixels)):
                     file = args.out / f"{Path(path).stem}-{task}-{name}.png"
                     to_pil(Picture(x[0].contiguous())).save(file)
-
-
-def eight_bits(x: Tensor) -> Tensor:
-    return to_levels(x) / 255
 
 
 def reduced(hr: Tensor) -> tuple[Tensor, None, Tensor]:

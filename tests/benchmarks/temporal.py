@@ -27,7 +27,7 @@ from stylesr import StyleSRPipeline, load_checkpoint
 from stylesr.images import decode, save
 from stylesr.models import Generator
 from stylesr.motion import Drift
-from stylesr.picture import Picture, to_levels
+from stylesr.picture import Picture, eight_bits
 from stylesr.resample import resize
 from stylesr.tiling import drain
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         motions = [motion(a, b) for a, b in pairwise(frames)]
         row = [warp_error([frame for frame, _ in frames], motions)]
         for way, paint in painters.items():
-            painted = [to_levels(paint(*frame)) / 255 for frame in frames]
+            painted = [eight_bits(paint(*frame)) for frame in frames]
             row.append(warp_error(painted, motions))
             if options.frames_to:
                 for place in (-2, -1):

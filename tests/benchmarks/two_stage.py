@@ -34,10 +34,9 @@ from stylesr import StyleSRPipeline, load_checkpoint
 from stylesr.data.datasets import find_pictures
 from stylesr.errors import InputError
 from stylesr.fidelity import enlarge, hr_picture, low_resolution, progress
-from stylesr.images import decode
-from stylesr.likeness import WORK_SIZE, Judge, SqueezeJudge, VggJudge
+from stylesr.likeness import Judge, SqueezeJudge, VggJudge, read_work
 from stylesr.models import Generator, MicroAST
-from stylesr.picture import Picture, to_levels, to_pil
+from stylesr.picture import Picture, eight_bits, to_pil
 from stylesr.resample import resize
 from stylesr.speed import median_seconds, random_picture, run_network
 from tests.benchmarks.quality_and_speed import named_path
@@ -52,7 +51,7 @@ Distances = tuple[float, float]  # of style, of content
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print tables, and draw the sheet."""
     options = parse(arguments)
-    work = load_work(options.work)
+    work = read_work(options.work)
     pipe = StyleSRPipeline.from_pretrained(options.style)
     pipe.set_progress_bar_config(disable=True)
     chains = find_chains(options.baseline, options.enlarger, work)
@@ -173,21 +172,6 @@ def _painting(net: Generator, work: Tensor, reduced: int) -> Network:
 
 def _chain(first: Network, second: Network) -> Network:
     return lambda x: eight_bits(second(eight_bits(first(x))))
-
-
-def eight_bits(x: Tensor) -> Tensor:
-    """As a file would hold it."""
-    return to_levels(x) / 255
-
-
-def load_work(path: str) -> Tensor:
-    """(3, H, W), at most as large as styles are trained at."""
-    pixels = decode(path).pixels
-    longest = max(pixels.shape[1:])
-    if longest <= WORK_SIZE:
-        return pixels
-    height, width = (max(1, round(side * WORK_SIZE / longest)) for side in pixels.shape[1:])
-    return resize(pixels[None], (height, width))[0].clamp(0, 1)
 
 
 # -- figures ----------------------------------------------------------------------------------
