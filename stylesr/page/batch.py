@@ -15,12 +15,16 @@ from stylesr.page.parts import (
     QUICK,
     Site,
     Spoken,
+    Stoppable,
+    action,
     bar,
     ended,
+    factor,
     first_style,
     friendly,
     refusal,
     running,
+    strength_of,
     uploaded,
     verdicts,
 )
@@ -75,35 +79,9 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                 value=first_style(studio),
                 elem_id="batch-style",
             )
-            scale = spoken(
-                gr.Radio,
-                lambda w: {
-                    "label": w.enlarge,
-                    "choices": [(w.same_size, 1), ("2×", 2), ("4×", 4)],
-                },
-                value=2,
-            )
-            strength = spoken(
-                gr.Slider,
-                lambda w: {"label": w.strength},
-                minimum=0,
-                maximum=1.5,
-                value=1,
-                step=0.05,
-            )
-        with gr.Row():
-            status = gr.HTML(elem_id="batch-status", elem_classes="progress")
-            start = spoken(
-                gr.Button,
-                lambda w: {"value": w.paint},
-                variant="primary",
-                interactive=False,
-                scale=0,
-                elem_id="batch-start",
-            )
-            stop = spoken(
-                gr.Button, lambda w: {"value": w.stop}, visible=False, scale=0, elem_id="batch-stop"
-            )
+            scale = factor(spoken, 2)
+            strength = strength_of(spoken)
+        status, start, stop = action(spoken, "batch")
         download = gr.DownloadButton(visible=False, elem_id="batch-download")
     return Parts(photos, style, scale, strength, start, stop, status, download)
 
@@ -134,7 +112,7 @@ def wire(several: "Several", language: gr.Radio) -> None:
     p.stop.click(several.halt, language, buttons, cancels=run, **QUICK)
 
 
-class Several:
+class Several(Stoppable):
     """What the tab does on a visitor's actions."""
 
     def __init__(self, studio: Studio, parts: Parts, site: Site) -> None:
@@ -169,7 +147,7 @@ class Several:
         with friendly(say):
             self._check(photos, order, say)
             self.site.check_room(say)
-        return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
+        return self.offer_stop(say)
 
     def run(
         self, photos: Any, style: str, scale: int, strength: float, language: str
@@ -183,14 +161,6 @@ class Several:
             work = self.studio.batch(files, folder, order)
             batch = yield from running(work, lambda step: {p.status: bar(step, say)})
             yield {p.status: ended(_report(batch, files, say)), p.download: _download(batch, say)}
-
-    def end(self) -> tuple[Any, Any]:
-        """Offer to paint again."""
-        return gr.Button(visible=True), gr.Button(visible=False)
-
-    def halt(self, language: str) -> tuple[Any, Any, str]:
-        """Confirm the stop, asked for or not."""
-        return *self.end(), ended(words(language).stopped)
 
 
 def limits(studio: Studio, say: Words) -> str:

@@ -15,8 +15,11 @@ from stylesr.page.parts import (
     QUICK,
     Site,
     Spoken,
+    Stoppable,
+    action,
     bar,
     ended,
+    factor,
     first_style,
     friendly,
     offer_examples,
@@ -73,35 +76,12 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                 elem_id="compare-photo",
             )
             offer_examples(photo, spoken, "compare-examples")
-            scale = spoken(
-                gr.Radio,
-                lambda w: {
-                    "label": w.enlarge,
-                    "choices": [(w.same_size, 1), ("2×", 2), ("4×", 4)],
-                },
-                value=4,
-            )
+            scale = factor(spoken, 4)
             original = spoken(
                 gr.Checkbox, lambda w: {"label": w.is_original, "info": w.is_original_info}
             )
         with gr.Column(scale=8, min_width=320):
-            with gr.Row():
-                status = gr.HTML(elem_id="compare-status", elem_classes="progress")
-                start = spoken(
-                    gr.Button,
-                    lambda w: {"value": w.compare},
-                    variant="primary",
-                    interactive=False,
-                    scale=0,
-                    elem_id="compare-start",
-                )
-                stop = spoken(
-                    gr.Button,
-                    lambda w: {"value": w.stop},
-                    visible=False,
-                    scale=0,
-                    elem_id="compare-stop",
-                )
+            status, start, stop = action(spoken, "compare", lambda w: w.compare)
             with gr.Column(visible=False, elem_id="compare-result") as result:
                 gallery = spoken(
                     gr.Gallery,
@@ -171,7 +151,7 @@ def wire(compare: "Compare", language: gr.Radio) -> None:
     )
 
 
-class Compare:
+class Compare(Stoppable):
     """What the tab does on a visitor's actions."""
 
     def __init__(self, studio: Studio, parts: Parts, site: Site) -> None:
@@ -207,7 +187,7 @@ class Compare:
         say = words(language)
         with friendly(say):
             self._check(photo, say)
-        return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
+        return self.offer_stop(say)
 
     def run(
         self, photo: Any, scale: int, original: bool, language: str
@@ -256,14 +236,6 @@ class Compare:
 
     def _gallery(self, done: tuple[Panel, ...], say: Words) -> Any:
         return gr.Gallery([(str(panel.file), say.way_name(panel.name)) for panel in done])
-
-    def end(self) -> tuple[Any, Any]:
-        """Offer to compare again."""
-        return gr.Button(visible=True), gr.Button(visible=False)
-
-    def halt(self, language: str) -> tuple[Any, Any, str]:
-        """Confirm the stop, asked for or not."""
-        return *self.end(), ended(words(language).stopped)
 
 
 def _table(done: tuple[Panel, ...], say: Words) -> str:

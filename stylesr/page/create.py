@@ -21,6 +21,7 @@ from stylesr.page.parts import (
     QUICK,
     Site,
     Spoken,
+    Stoppable,
     bar,
     chosen,
     ended,
@@ -103,7 +104,7 @@ def wire(create: "Create", language: gr.Radio) -> None:
     o.stop.click(create.halt, language, buttons, cancels=[run, compared], **QUICK)
 
 
-class Create:
+class Create(Stoppable):
     """What the tab does on a visitor's actions.
 
     Photos come unprocessed, as a dictionary with the path of the upload, and so do all values that
@@ -210,7 +211,7 @@ class Create:
         say = words(language)
         with friendly(say):
             self._check(photo, choices, say)
-        return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
+        return self.offer_stop(say)
 
     def paint(self, photo: Any, *values: Any) -> Iterator[dict[Any, Any]]:
         """Enlarge and paint one photo."""
@@ -288,14 +289,6 @@ class Create:
             if not done[2].file.exists():
                 raise InputError(say.gone)
             return self._download(done[2], self.studio.convert(done[2], format), say)
-
-    def end(self) -> tuple[Any, Any]:
-        """Offer to paint again."""
-        return gr.Button(visible=True), gr.Button(visible=False)
-
-    def halt(self, language: str) -> tuple[Any, Any, str]:
-        """Confirm the stop, asked for or not."""
-        return *self.end(), ended(words(language).stopped)
 
 
 def thumbnail_css(pictures: dict[str, bytes]) -> str:

@@ -16,12 +16,15 @@ from stylesr.page.parts import (
     QUICK,
     Site,
     Spoken,
+    Stoppable,
+    action,
     bar,
     ended,
     first_style,
     friendly,
     refusal,
     running,
+    strength_of,
     uploaded,
     verdicts,
 )
@@ -90,14 +93,7 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                 value=FILM_SIDES[0],
                 elem_id="video-side",
             )
-            strength = spoken(
-                gr.Slider,
-                lambda w: {"label": w.strength},
-                minimum=0,
-                maximum=1.5,
-                value=1,
-                step=0.05,
-            )
+            strength = strength_of(spoken)
             color = spoken(
                 gr.Radio,
                 lambda w: {
@@ -107,23 +103,7 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                 value="style",
             )
         with gr.Column(scale=8, min_width=320):
-            with gr.Row():
-                status = gr.HTML(elem_id="video-status", elem_classes="progress")
-                start = spoken(
-                    gr.Button,
-                    lambda w: {"value": w.paint},
-                    variant="primary",
-                    interactive=False,
-                    scale=0,
-                    elem_id="video-start",
-                )
-                stop = spoken(
-                    gr.Button,
-                    lambda w: {"value": w.stop},
-                    visible=False,
-                    scale=0,
-                    elem_id="video-stop",
-                )
+            status, start, stop = action(spoken, "video")
             with gr.Column(visible=False, elem_id="video-result") as result:
                 played = spoken(
                     gr.Video,
@@ -156,7 +136,7 @@ def wire(film: "Film", language: gr.Radio) -> None:
     p.stop.click(film.halt, language, buttons, cancels=run, **QUICK)
 
 
-class Film:
+class Film(Stoppable):
     """What the tab does on a visitor's actions.
 
     FFmpeg reads the clip where the work is done, never here: what is wrong with it is told when its
@@ -187,7 +167,7 @@ class Film:
         say = words(language)
         with friendly(say):
             self._check(clip, say)
-        return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
+        return self.offer_stop(say)
 
     def run(
         self, clip: Any, style: str, side: int, strength: float, color: Any, language: str
@@ -206,14 +186,6 @@ class Film:
                 p.played: str(footage.file),
                 p.download: _download(footage, say),
             }
-
-    def end(self) -> tuple[Any, Any]:
-        """Offer to paint again."""
-        return gr.Button(visible=True), gr.Button(visible=False)
-
-    def halt(self, language: str) -> tuple[Any, Any, str]:
-        """Confirm the stop, asked for or not."""
-        return *self.end(), ended(words(language).stopped)
 
 
 def limits(studio: Studio, say: Words) -> str:

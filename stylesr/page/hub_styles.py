@@ -25,11 +25,15 @@ from stylesr.page.parts import (
     QUICK,
     Site,
     Spoken,
+    Stoppable,
+    action,
     bar,
     ended,
+    factor,
     friendly,
     refusal,
     running,
+    strength_of,
     uploaded,
     verdicts,
 )
@@ -105,40 +109,10 @@ def lay_out(spoken: Spoken) -> Parts:
                     height=210,
                     elem_id="hub-photo",
                 )
-                scale = spoken(
-                    gr.Radio,
-                    lambda w: {
-                        "label": w.enlarge,
-                        "choices": [(w.same_size, 1), ("2×", 2), ("4×", 4)],
-                    },
-                    value=2,
-                )
-                strength = spoken(
-                    gr.Slider,
-                    lambda w: {"label": w.strength},
-                    minimum=0,
-                    maximum=1.5,
-                    value=1,
-                    step=0.05,
-                )
+                scale = factor(spoken, 2)
+                strength = strength_of(spoken)
             with gr.Column(scale=8, min_width=320):
-                with gr.Row():
-                    status = gr.HTML(elem_id="hub-status", elem_classes="progress")
-                    start = spoken(
-                        gr.Button,
-                        lambda w: {"value": w.paint},
-                        variant="primary",
-                        interactive=False,
-                        scale=0,
-                        elem_id="hub-start",
-                    )
-                    stop = spoken(
-                        gr.Button,
-                        lambda w: {"value": w.stop},
-                        visible=False,
-                        scale=0,
-                        elem_id="hub-stop",
-                    )
+                status, start, stop = action(spoken, "hub")
                 slider = gr.ImageSlider(
                     label=" ", format="png", max_height=620, visible=False, elem_id="hub-result"
                 )
@@ -173,7 +147,7 @@ def wire(styles: "HubStyles", language: gr.Radio) -> None:
     p.stop.click(styles.halt, language, buttons, cancels=run, **QUICK)
 
 
-class HubStyles:
+class HubStyles(Stoppable):
     """What the tab does on a visitor's actions."""
 
     def __init__(self, studio: Studio, parts: Parts, site: Site) -> None:
@@ -239,7 +213,7 @@ class HubStyles:
         with friendly(say):
             self._check(values, say)
             self.site.check_room(say)
-        return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
+        return self.offer_stop(say)
 
     def paint(self, *asked: Any) -> Iterator[dict[Any, Any]]:
         """Load the style and paint."""
@@ -264,14 +238,6 @@ class HubStyles:
 
     def _step(self, step: Any, say: Words) -> str:
         return bar(step if isinstance(step, Progress) else say.sketch, say)
-
-    def end(self) -> tuple[Any, Any]:
-        """Offer to paint again."""
-        return gr.Button(visible=True), gr.Button(visible=False)
-
-    def halt(self, language: str) -> tuple[Any, Any, str]:
-        """Confirm the stop, asked for or not."""
-        return *self.end(), ended(words(language).stopped)
 
 
 def _card(found: Found, say: Words) -> str:

@@ -18,7 +18,7 @@ from gradio.utils import get_upload_folder
 from stylesr.errors import InputError, StyleSRError
 from stylesr.orders import Choices
 from stylesr.page.visitors import visitor
-from stylesr.page.words import ENGLISH, Words
+from stylesr.page.words import ENGLISH, Words, words
 from stylesr.pipeline import Progress
 from stylesr.studio import Studio
 
@@ -32,14 +32,18 @@ __all__ = [
     "QUICK",
     "Site",
     "Spoken",
+    "Stoppable",
+    "action",
     "bar",
     "chosen",
     "ended",
+    "factor",
     "first_style",
     "friendly",
     "offer_examples",
     "refusal",
     "running",
+    "strength_of",
     "uploaded",
     "verdicts",
 ]
@@ -90,12 +94,68 @@ class Spoken:
 
     def updates(self, say: Words) -> dict[Any, Any]:
         """What to change, by component."""
-        return {component: gr.update(**words(say)) for component, words in self._spoken}
+        return {component: gr.update(**text(say)) for component, text in self._spoken}
 
     @property
     def components(self) -> list[Any]:
         """All that follow the language."""
         return [component for component, _ in self._spoken]
+
+
+def factor(spoken: Spoken, value: int) -> gr.Radio:
+    """How much larger the result is to be."""
+    return spoken(
+        gr.Radio,
+        lambda w: {"label": w.enlarge, "choices": [(w.same_size, 1), ("2×", 2), ("4×", 4)]},
+        value=value,
+    )
+
+
+def strength_of(spoken: Spoken) -> gr.Slider:
+    """How strong a style is."""
+    return spoken(
+        gr.Slider, lambda w: {"label": w.strength}, minimum=0, maximum=1.5, value=1, step=0.05
+    )
+
+
+def action(
+    spoken: Spoken, name: str, verb: Callable[[Words], str] = lambda w: w.paint
+) -> tuple[gr.HTML, gr.Button, gr.Button]:
+    """A row with the status, the button that starts the work, and Stop in its place."""
+    with gr.Row():
+        status = gr.HTML(elem_id=f"{name}-status", elem_classes="progress")
+        start = spoken(
+            gr.Button,
+            lambda w: {"value": verb(w)},
+            variant="primary",
+            interactive=False,
+            scale=0,
+            elem_id=f"{name}-start",
+        )
+        stop = spoken(
+            gr.Button,
+            lambda w: {"value": w.stop},
+            visible=False,
+            scale=0,
+            elem_id=f"{name}-stop",
+        )
+    return status, start, stop
+
+
+class Stoppable:
+    """The start button of heavy work, and Stop in its place while that goes on."""
+
+    def offer_stop(self, say: Words) -> tuple[Any, Any, str]:
+        """The work waits for its turn."""
+        return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
+
+    def end(self) -> tuple[Any, Any]:
+        """Offer to start again."""
+        return gr.Button(visible=True), gr.Button(visible=False)
+
+    def halt(self, language: str) -> tuple[Any, Any, str]:
+        """Confirm the stop, asked for or not."""
+        return *self.end(), ended(words(language).stopped)
 
 
 def offer_examples(photo: gr.Image, spoken: Spoken, name: str) -> None:

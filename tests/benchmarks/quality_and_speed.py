@@ -1,7 +1,8 @@
 """Quality against time of networks that enlarge.
 
     python -m tests.benchmarks.quality_and_speed Set5 Set14 \\
-        --network RLFN=rlfn_x4.pth --network RLFN=rlfn_x2.pth --front front.png
+        --network RLFN=rlfn_x4.pth --network RLFN=rlfn_x2.pth --network srcnn-x4=srcnn-x4 \\
+        --front front.png
 
 Protocol. Quality: HR pictures cut to multiples of 4; LR by antialiased bicubic (MATLAB
 convention), rounded to 8 bits; the result rounded to 8 bits, as many pixels as the factor cut off
@@ -98,12 +99,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         type=named_path,
-        help="a community checkpoint; the same name again adds a file for another factor",
+        help="a community checkpoint, or a model as --model takes them; the same name again adds "
+        "another factor",
     )
     parser.add_argument("--limit", type=int, help="the first so many pictures of each folder only")
     parser.add_argument("--threads", type=int, default=2, help="of torch, for the times (2)")
     parser.add_argument("--runs", type=int, default=7, help="timed runs after the warm-up (7)")
-    parser.add_argument("--front", help="draw PSNR against time to this PNG (needs matplotlib)")
+    parser.add_argument("--front", metavar="FILE", help="draw PSNR against time to this file (needs matplotlib)")
     return parser.parse_args(arguments)
 
 
@@ -135,10 +137,10 @@ def find_rivals(model: str, networks: Sequence[tuple[str, str]]) -> dict[str, Ri
     }
     rivals[name].add(net)
     for other, path in networks:
-        checkpoint = load_checkpoint(path)
-        if not set(checkpoint.scales) & set(SCALES):
-            raise InputError(f"{path} enlarges by {checkpoint.scales}, not by 2 or 4")
-        rivals.setdefault(other, Rival()).add(checkpoint)
+        rival = load_checkpoint(path) if os.path.isfile(path) else Generator.from_pretrained(path)
+        if not set(rival.scales) & set(SCALES):
+            raise InputError(f"{path} enlarges by {rival.scales}, not by 2 or 4")
+        rivals.setdefault(other, Rival()).add(rival)
     return rivals
 
 
