@@ -105,7 +105,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="the first so many pictures of each folder only")
     parser.add_argument("--threads", type=int, default=2, help="of torch, for the times (2)")
     parser.add_argument("--runs", type=int, default=7, help="timed runs after the warm-up (7)")
-    parser.add_argument("--front", metavar="FILE", help="draw PSNR against time to this file (needs matplotlib)")
+    parser.add_argument(
+        "--front", metavar="FILE", help="draw PSNR against time to this picture (needs matplotlib)"
+    )
     return parser.parse_args(arguments)
 
 
