@@ -30,6 +30,7 @@ from stylesr.releases import Releases
 
 __all__ = [
     "CARD_FILE",
+    "FRONT_FILE",
     "TRADE_FILE",
     "Table",
     "fidelity_tables",
@@ -41,6 +42,7 @@ __all__ = [
 
 CARD_FILE = "README.md"
 TRADE_FILE = "trade.webp"  # the curve of the task INTERPOLATION
+FRONT_FILE = "front.webp"  # quality against time, drawn by tests/benchmarks/quality_and_speed.py
 
 METRICS = {  # key of a result → the Hub's metric type, and its name on the card
     "psnr_y": ("psnr", "PSNR-Y (dB)"),
@@ -128,6 +130,7 @@ def render(folder: str | Path, releases: Releases, template: str | Path | None =
             speed=report.rows(SPEED),
             has_preview=(folder / PREVIEW_FILE).is_file(),
             has_trade=(folder / TRADE_FILE).is_file(),
+            has_front=(folder / FRONT_FILE).is_file(),
         )
     except (OSError, TemplateError) as error:
         raise InputError(f"the card's template {str(path)!r}: {error}") from error

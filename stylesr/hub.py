@@ -42,7 +42,7 @@ __all__ = [
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 LOADED = (CONFIG_FILE, WEIGHTS_FILE)
-FOLDER_FILES = (*LOADED, "README.md", "metrics.json", "preview.webp", "trade.webp")
+FOLDER_FILES = (*LOADED, "README.md", "metrics.json", "preview.webp", "trade.webp", "front.webp")
 
 MAX_BYTES = 500_000_000  # of one file; what is larger is not one of these models
 MAX_CONFIG_BYTES = 100_000

@@ -281,6 +281,15 @@ def test_strengths_are_a_table_and_a_curve(vivid: Path, words: releases.Releases
     assert "\n![PSNR over LPIPS from photo to vivid](trade.webp)\n" in cards.render(vivid, words)
 
 
+def test_a_plot_of_quality_against_time_is_shown_where_there_is_one(
+    vivid: Path, words: releases.Releases
+) -> None:
+    assert "front.webp" not in cards.render(vivid, words)
+    (vivid / "front.webp").write_bytes(b"a plot")
+    page = cards.render(vivid, words)
+    assert "\n![PSNR over time at ×4: vivid and other networks](front.webp)\n" in page
+
+
 def test_the_page_of_a_photo_model_with_a_base(vivid: Path, words: releases.Releases) -> None:
     page = cards.render(vivid, words)
     assert "[`photo`](../photo)" in page and "0 is plain enlargement by `photo`" in page

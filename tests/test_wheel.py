@@ -98,8 +98,9 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
 def test_the_wheel_carries_every_released_model(wheel: Path) -> None:
     assert "photo" in bundled_names()
     expected = {f"stylesr/hub_cards/{name}/{file}" for name in bundled_names() for file in RELEASED}
-    curves = bundled_folder().glob("*/trade.webp")
-    expected |= {f"stylesr/hub_cards/{path.parent.name}/trade.webp" for path in curves}
+    for plot in ("trade.webp", "front.webp"):
+        found = bundled_folder().glob(f"*/{plot}")
+        expected |= {f"stylesr/hub_cards/{path.parent.name}/{plot}" for path in found}
     for template in ("template.md", "template-any-style.md"):  # for cards of other people's styles
         expected.add(f"stylesr/hub_cards/{template}")
     with zipfile.ZipFile(wheel) as archive:

@@ -194,18 +194,18 @@ def draw_front(
     """A panel for each folder; a line joins what nothing else beats in both time and quality."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(folders), 4), layout="tight")
+    figure = Figure(figsize=(5 * len(folders) + 2, 4), layout="constrained")
     for i, axis in enumerate(figure.subplots(1, len(folders), squeeze=False)[0]):
         points = {name: (seconds[name], figures[i]) for name, figures in rows.items()}
         best = front(list(points.values()))
         axis.plot(*zip(*best, strict=True), color="0.7", zorder=0)
         for name, point in points.items():
             axis.scatter(*point, label=name)
-        axis.legend(fontsize=8)
         axis.set(title=folders[i], xlabel="time / compact network's", ylabel="PSNR-Y ×4 in dB")
-        axis.margins(0.1)
+        axis.margins(0.12)
         axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center")
+    figure.savefig(path, dpi=100)
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
