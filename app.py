@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylesr.page import batch, compare, create, endpoints, film, hub_styles, parts
+from stylesr.page import any_style, batch, compare, create, endpoints, film, hub_styles, parts
 from stylesr.page.guard import COOKIE, Guard
 from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
@@ -92,6 +92,9 @@ def build_page(studio: Studio | None = None, *, discovery: bool | None = None) -
                     film.build(studio, spoken, language, site)
             with spoken(gr.Tab, lambda w: {"label": w.tabs["batch"]}, id="batch"):
                 batch.build(studio, spoken, language, site)
+            if studio.any_style:
+                with spoken(gr.Tab, lambda w: {"label": w.tabs["any"]}, id="any"):
+                    any_style.build(studio, spoken, language, site)
             if discovery:
                 with spoken(gr.Tab, lambda w: {"label": w.hub_tab}, id="hub"):
                     hub_styles.build(studio, spoken, language, site)

@@ -35,7 +35,6 @@ __all__ = [
     "explained",
     "fetch",
     "locate",
-    "page_names",
     "short_name",
 ]
 
@@ -65,11 +64,6 @@ def bundled_names() -> list[str]:
     """Names of the released models that come with the package, `photo` first."""
     names = sorted(path.parent.name for path in bundled_folder().glob(f"*/{CONFIG_FILE}"))
     return sorted(names, key=lambda name: name != "photo")
-
-
-def page_names() -> list[str]:
-    """Those of them that need no style image, for which the page does not ask."""
-    return [name for name in bundled_names() if class_name(name) != "AdaINNet"]
 
 
 def class_name(model: str) -> str:

@@ -21,6 +21,7 @@ class Choices:
         strength, brush, color, seed: as for `StyleSRPipeline`; they have no meaning for plain
             enlargement.
         detail: of plain enlargement: 0 for the base, 1 for `photo-vivid`.
+        style_image: file of the picture to paint like, where `style` takes any.
     """
 
     style: str
@@ -33,6 +34,7 @@ class Choices:
     brush: int | None = None
     color: Color = "style"
     seed: int = 0
+    style_image: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from huggingface_hub import SpaceCardData
 
 from stylesr.errors import InputError
 from stylesr.files import check_unused
-from stylesr.hub import FOLDER_FILES, bundled_folder, fetch, page_names, short_name
+from stylesr.hub import FOLDER_FILES, bundled_folder, bundled_names, fetch, short_name
 from stylesr.images import Source, decode
 from stylesr.picture import Picture
 from stylesr.pipeline import Progress, StyleSRPipeline
@@ -115,7 +115,7 @@ def write_space(
     check_unused(folder)
     root = _clone()
     owner = repo_id.partition("/")[0]
-    sources = models or [f"{owner}/{name}" for name in page_names()]
+    sources = models or [f"{owner}/{name}" for name in bundled_names()]
     folders = _fetch(sources, token)
     pinned = {name: f"{source}@{path.name}" for name, (source, path) in folders.items()}
 

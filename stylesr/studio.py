@@ -20,9 +20,10 @@ import torch
 from stylesr.discovery import Found, load
 from stylesr.errors import ImageError, InputError, ModelError
 from stylesr.exif import MARK
-from stylesr.hub import bundled_folder, class_name, page_names, short_name
+from stylesr.hub import bundled_folder, bundled_names, class_name, short_name
 from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
+from stylesr.models.adain_net import AdaINNet
 from stylesr.models.base import check_range
 from stylesr.models.stylesr_net import StyleSRNet
 from stylesr.orders import Batch, Choices, Footage, Painting, Panel, Sketch
@@ -67,8 +68,7 @@ class Studio:
     """The models of a page and what it does with them. May be used by several threads.
 
     Args:
-        models: names or folders, that of the base first; None for all that come with the package
-            and need no style image.
+        models: names or folders, that of the base first; None for all that come with the package.
         device: on which networks run; None for a GPU where there is one.
         max_input_pixels, max_output_pixels: larger pictures are refused before work starts.
         max_batch: more pictures at once are refused.
@@ -88,7 +88,7 @@ class Studio:
         max_batch: int = MAX_BATCH,
         max_seconds: float = MAX_SECONDS,
     ) -> None:
-        self.models = page_names() if models is None else [str(model) for model in models]
+        self.models = bundled_names() if models is None else [str(model) for model in models]
         if not self.models:
             raise ModelError(
                 f"there is no model in {str(bundled_folder())!r}; train one as train/README.md "
@@ -113,13 +113,24 @@ class Studio:
     @property
     def styles(self) -> list[str]:
         """Names of the models that paint."""
-        return [name for name in self.names[1:] if name not in (VIVID, *self.enlargers)]
+        others = (VIVID, *self.enlargers, *self.any_style)
+        return [name for name in self.names[1:] if name not in others]
+
+    @property
+    def enlargers(self) -> list[str]:
+        """Names of other networks that enlarge, to compare with."""
+        ours = (StyleSRNet.__name__, AdaINNet.__name__)
+        return [name for name, kind in self._classes.items() if kind not in ours]
+
+    @property
+    def any_style(self) -> list[str]:
+        """Names of the networks that paint like a picture that they are shown."""
+        return [name for name, kind in self._classes.items() if kind == AdaINNet.__name__]
 
     @cached_property
-    def enlargers(self) -> list[str]:
-        """Names of other networks that enlarge, to compare with; by their configs alone."""
-        classes = {short_name(model): class_name(model) for model in self.models}
-        return [name for name, kind in classes.items() if kind != StyleSRNet.__name__]
+    def _classes(self) -> dict[str, str]:
+        """What each model but the base is, by its config alone."""
+        return {short_name(model): class_name(model) for model in self.models[1:]}
 
     @property
     def has_detail(self) -> bool:
@@ -195,6 +206,10 @@ class Studio:
         elif choices.mix and choices.mix != choices.style:
             share = _share("share", choices.share)
             style = {choices.style: 1 - share, choices.mix: share}
+        if choices.style in self.any_style:
+            if choices.style_image is None:
+                raise InputError(f"{choices.style!r} needs a picture to paint like")
+            self.measure(choices.style_image)
         return {
             "style": style,
             "scale": self.scale(size, choices),
@@ -202,6 +217,7 @@ class Studio:
             "brush": choices.brush,
             "color": choices.color,
             "seed": choices.seed,
+            "style_image": choices.style_image,
         }
 
     def estimate(self, size: Size, choices: Choices) -> float:
@@ -219,7 +235,7 @@ class Studio:
 
     def _probe(self) -> None:
         picture = Picture(torch.linspace(0, 1, PROBE_SIDE).expand(3, PROBE_SIDE, PROBE_SIDE))
-        options: dict[str, Any] = {"style": self.names[-1], "scale": 4}
+        options: dict[str, Any] = {"style": (self.styles or self.names)[-1], "scale": 4}
         drain(self.pipeline.stream(picture, **options))  # the first run is slower
         start = time.perf_counter()
         result = drain(self.pipeline.stream(picture, **options))

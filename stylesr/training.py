@@ -179,8 +179,8 @@ def descendant(base: StyleSRNet, name: str, init: str = "") -> StyleSRNet:
         model.load_state_dict(source.state_dict())
     except RuntimeError as error:
         raise ModelError(
-            f"{init} is of another size than {name}; --init takes a model of its size, "
-            f"or '' to begin from {name} itself"
+            f"{init} is of another size than {name}: begin from a model of its size, or with '' "
+            f"from {name} itself"
         ) from error
     return model
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -18,10 +19,12 @@ from stylesr.fidelity import hr_picture
 from stylesr.images import decode
 from stylesr.models import AdaINNet, CompactNet, Generator, MicroAST, StyleSRNet
 from stylesr.models.adain_net import Statistics, mixed
+from stylesr.orders import Choices
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.publishing import failings
 from stylesr.studio import Studio
+from stylesr.tiling import drain
 from tests import tiny, tiny_features
 
 Scene = Callable[[int, int], Tensor]
@@ -243,10 +246,21 @@ def test_a_painter_loads_with_the_base_it_names(models: Path, tmp_path: Path) ->
         StyleSRPipeline.from_pretrained(tmp_path / "other")
 
 
-def test_the_page_s_styles_are_those_that_need_no_picture(models: Path) -> None:
+def test_the_page_asks_for_a_picture_where_one_is_needed(
+    models: Path, works: list[Path], photo: Picture, tmp_path: Path
+) -> None:
     studio = Studio()
-    assert studio.names == hub.page_names() == ["photo", "dots"]
-    assert (studio.styles, studio.enlargers) == (["dots"], [])
+    assert (studio.styles, studio.enlargers, studio.any_style) == (["dots"], [], ["any-style"])
+    to_pil(photo).save(tmp_path / "cat.png")
+    with pytest.raises(InputError, match="'any-style' needs a picture to paint like"):
+        drain(studio.paint(tmp_path / "cat.png", tmp_path, Choices("any-style", scale=2)))
+    choices = Choices("any-style", scale=2, style_image=str(works[0]))
+    painting = drain(studio.paint(tmp_path / "cat.png", tmp_path, choices))
+    expected = StyleSRPipeline.from_pretrained("any-style")(
+        tmp_path / "cat.png", scale=2, style_image=works[0]
+    )
+    with Image.open(painting.file) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(expected.images[0]))
 
 
 # -- the command line, folders --------------------------------------------------------------------

@@ -44,7 +44,7 @@ def works(material: Path) -> Path:  # noqa: F811
 def options(material: Path, out: Path) -> list[str]:  # noqa: F811
     words = f"--photos {material}/photos --preview-photos {material}/photos --previews 1"
     words += f" --styles {material}/works --held-out {material}/painting.png --works-size 128"
-    words += f" --base {material}/deeper-photo --perceptual {material}/vgg.safetensors"
+    words += f" --base {material}/deeper-photo --strokes= --perceptual {material}/vgg.safetensors"
     words += " --crop 80 --margin 8 --style-crop 64 --line 0.5 --warmup 1 --steps 4"
     words += " --log-every 1 --save-every 2 --preview-every 2"
     return [*words.split(), "--out", str(out)]
@@ -115,6 +115,7 @@ def test_a_run_resumes_exactly(
         ("--styles {m}/missing", "there is no folder '{m}/missing'"),
         ("--styles {m}/works/small.png", "has sides of 64 pixels or more"),
         ("--held-out {m}/missing", "there is no folder '{m}/missing'"),
+        ("--strokes starry-night", "starry-night is of another size than {m}/deeper-photo"),
         ("--base {m}/tiny-photo", "blocks must be a whole number from 3 to 32, got 1"),
         ("--init {m}/tiny-photo", "holds a StyleSRNet, not a AdaINNet"),
         ("--crop 72", "--crop must be a multiple of 16, got 72"),

@@ -21,9 +21,11 @@ import app
 from stylesr.errors import InputError
 from stylesr.orders import Painting
 from stylesr.page import parts
+from stylesr.page.words import CHINESE, ENGLISH, Words
 from stylesr.pipeline import Progress
 from stylesr.studio import Studio
 from tests import tiny
+from tests.test_any_style import painter
 from tests.test_studio import pan
 
 pytestmark = [
@@ -58,7 +60,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     nets = {"photo": photo, "dots": tiny.style(photo, 1), "big-waves": tiny.style(photo, 2)}
     for name, net in nets.items():
         net.save_pretrained(folder / name)
-    return Studio([folder / name for name in nets], max_output_pixels=1_100_000)
+    painter().save_pretrained(folder / "any-style")
+    return Studio([folder / name for name in (*nets, "any-style")], max_output_pixels=1_100_000)
 
 
 @pytest.fixture(scope="module")
@@ -163,15 +166,15 @@ def cat(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("size", "locale", "tabs", "paint", "example"),
+    ("size", "locale", "say", "paint", "example"),
     [
-        (DESK, "en-GB", "Create Compare Video Batch About", "Paint", "An example: photo and Dots"),
-        (PHONE, "zh-HK", "创作 比较 视频 批量 关于", "绘制", "示例：照片与Dots"),
+        (DESK, "en-GB", ENGLISH, "Paint", "An example: photo and Dots"),
+        (PHONE, "zh-HK", CHINESE, "绘制", "示例：照片与Dots"),
     ],
     ids=["desk", "phone"],
 )
 def test_page_opens_in_the_browsers_language_and_fits(
-    visit: Open, size: dict[str, int], locale: str, tabs: str, paint: str, example: str
+    visit: Open, size: dict[str, int], locale: str, say: Words, paint: str, example: str
 ) -> None:
     v = visit(size, locale)
     assert v.page.title() == "stylesr"
@@ -180,7 +183,7 @@ def test_page_opens_in_the_browsers_language_and_fits(
     expect(v.page.locator("#start")).to_be_disabled()
     lang = {"en-GB": "en"}.get(locale, "zh-CN")
     v.page.wait_for_function("lang => document.documentElement.lang === lang", arg=lang)
-    for tab in tabs.split():
+    for tab in say.tabs.values():
         v.tab(tab)
         assert v.fits()
     thumbnail = "label => getComputedStyle(label, '::before').backgroundImage"
@@ -377,6 +380,39 @@ def test_a_batch_is_a_zip_file(visit: Open, studio: Studio, cat: Path, tmp_path:
     expected = studio.pipeline(cat, style="dots", scale=2).images[0]
     assert np.array_equal(pixels(tmp_path / "01-cat-dots-x2.png"), np.asarray(expected))
     assert v.fits()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_photo_is_painted_like_another_picture(
+    visit: Open, studio: Studio, cat: Path, tmp_path: Path, size: dict[str, int]
+) -> None:
+    work = tmp_path / "work.png"
+    values = np.random.default_rng(1).integers(0, 256, (80, 100, 3), dtype=np.uint8)
+    Image.fromarray(values).save(work)
+    v = visit(size)
+    v.tab("Any style")
+    v.upload(cat, "#any-photo")
+    expect(v.page.locator("#any-status")).to_have_text("Choose a picture to paint like.")
+    expect(v.page.locator("#any-start")).to_be_disabled()
+    v.upload(work, "#any-model")
+    v.page.locator("#any-start").click()
+    expect(v.page.locator("#any-status")).to_contain_text("Done in")
+    expect(v.page.locator("#any-result img").first).to_be_visible()
+    name, file = v.download("#any-download")
+    assert name == "cat-any-style-x2.png"
+    expected = studio.pipeline(cat, scale=2, style_image=work).images[0]
+    assert np.array_equal(pixels(file), np.asarray(expected))
+    assert v.fits()
+
+
+def test_a_picture_too_small_to_paint_like_is_refused(visit: Open, cat: Path) -> None:
+    v = visit(PHONE, "zh-CN")
+    v.tab("任意风格")
+    v.upload(cat, "#any-photo")
+    v.upload(cat, "#any-model")
+    v.page.locator("#any-start").click()
+    expect(v.page.get_by_text("参照图片的边长至少为 64 像素")).to_be_visible()
+    expect(v.page.locator("#any-start")).to_be_visible()
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])

@@ -54,7 +54,8 @@ class Recipe:
     photos: list[str]  # folders of photos to paint
     halved: list[str] = field(default_factory=list)  # folders of soft photos, taken at half size
     out: str = "runs/any-style"
-    base: str = "photo"  # the StyleSRNet from which it starts
+    base: str = "photo"  # the StyleSRNet from which it starts, and which enlarges for it
+    strokes: str = "starry-night"  # a style of that base, whose strokes it starts with; "" for none
     init: str = ""  # an AdaINNet to go on from instead
     held_out: str = ""  # works to judge by, that are not among --styles
     perceptual: str = ""  # the perceptual network; fetched once when left out
@@ -147,7 +148,8 @@ def main(recipe: Recipe) -> None:
         model = AdaINNet.from_pretrained(recipe.init).train()
     else:
         base = StyleSRNet.from_pretrained(recipe.base)
-        model = AdaINNet.from_photo(base, training.base_name(recipe.base)).train()
+        start = training.descendant(base, recipe.base, recipe.strokes)
+        model = AdaINNet.from_photo(start, training.base_name(recipe.base)).train()
     model.skips.requires_grad_(False)  # of the linear path only the gain is learnt
     widths = {layer: vgg.get_buffer(f"{layer}_map").shape[1] - 1 for layer in TAUGHT}
     apprentice = Apprentice(model, widths).to(device, memory_format=torch.channels_last)
@@ -167,6 +169,10 @@ def main(recipe: Recipe) -> None:
     works = load_styles(recipe.styles, recipe.works_size, recipe.style_crop)
     crops = RandomCrops(photos, recipe.crop, recipe.steps * items, recipe.seed)
     patches = RandomCrops(works, recipe.style_crop, len(crops), recipe.seed + 1, reduce=0.8)
+    if not (recipe.init or done):
+        usual = torch.stack([patches[i] for i in range(min(64, len(patches)))]).to(device)
+        with torch.no_grad():
+            model.modulator.calibrate(model.read(recolored(usual, random.Random(recipe.seed))))
     rest = Subset(StackDataset(crops, patches), range(done * items, len(crops)))
     loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers)
     apprentice, optimizer, loader = accelerator.prepare(apprentice, optimizer, loader)

@@ -106,7 +106,8 @@ class AdaINNet(Generator):
         self.coarse = ResidualBlock(coarse_channels)
 
         depths = (3, channels, channels, coarse_channels)
-        self.modulator = Modulator(2 * sum(depths), channels, blocks - ENCODER_BLOCKS)
+        widths = 2 * (blocks - ENCODER_BLOCKS) * [channels] + [*tail_channels]
+        self.modulator = Modulator(2 * sum(depths), channels, widths)
         self.coarse_decoder = nn.Sequential(*(ResidualBlock(coarse_channels) for _ in range(2)))
         self.widen = nn.Conv2d(coarse_channels, channels, 3, padding=1)
         nn.init.normal_(self.noise.weight)  # heard as far as the gains learn to let it
@@ -119,13 +120,18 @@ class AdaINNet(Generator):
     ) -> "AdaINNet":
         """A network to train, which at strength 0 is `photo`; `base` is that model's name.
 
+        `photo` may also be a style: painting is then learnt from its strokes on.
+
         Raises:
             InputError: `photo` has fewer blocks than are cut, or no noise.
         """
         config = {k: v for k, v in photo.config.items() if not k.startswith("base")}
         net = cls(**config, coarse_channels=coarse_channels, base=base)
-        shared = {k: v for k, v in photo.state_dict().items() if not k.startswith("noise")}
+        state = photo.state_dict()
+        shared = {k: v for k, v in state.items() if photo.paints or not k.startswith("noise")}
         net.load_state_dict({**net.state_dict(), **shared})
+        if photo.paints:
+            nn.init.ones_(cast(Tensor, net.modulator.last.bias)[1 : 1 + net.noise.out_channels])
         return net
 
     def multiple_of(self, scale: int) -> int:
@@ -232,6 +238,7 @@ class AdaINNet(Generator):
         fused = mixed([own, style], [1 - strength, strength])
         colors, patches, fine, coarse = fuse(features, own, fused)
         gain, noise_gain, weights = self.modulator(fused)
+        weigh = iter(weights)
 
         height, width = fine.shape[-2:]
         place = (origin[0] * scale // TRUNK, origin[1] * scale // TRUNK)
@@ -239,12 +246,12 @@ class AdaINNet(Generator):
         coarse = F.relu(self.coarse_decoder(coarse))
         x = fine + self.widen(F.interpolate(coarse, scale_factor=2, mode="bilinear"))
         x = x + noise_gain * self.noise(noise.to(x))  # (N, C, h, w)
-        for k, block in enumerate(cast("list[ResidualBlock]", list(self.trunk)[ENCODER_BLOCKS:])):
-            inner = (1 + weights[:, 2 * k]) * block.conv1(x) + weights[:, 2 * k + 1]
-            x = x + block.conv2(F.relu(inner))
+        for block in cast("list[ResidualBlock]", list(self.trunk)[ENCODER_BLOCKS:]):
+            inner = F.relu(weighed(block.conv1(x), next(weigh)))
+            x = x + weighed(block.conv2(inner), next(weigh))
         x = x + patches
-        x = F.leaky_relu(self.up1(x), 0.1)  # half the output's size
-        x = F.leaky_relu(self.up2(x), 0.1)  # the output's size
+        x = F.leaky_relu(weighed(self.up1(x), next(weigh)), 0.1)  # half the output's size
+        x = F.leaky_relu(weighed(self.up2(x), next(weigh)), 0.1)  # the output's size
         if scale > 1:
             padded = F.pad(colors, (2, 2, 2, 2), mode="replicate")
             colors = F.pixel_shuffle(self.skips[str(scale)](padded), scale)
@@ -252,26 +259,56 @@ class AdaINNet(Generator):
 
 
 class Modulator(nn.Module):
-    """Reads from fused statistics how the decoder is to paint."""
+    """Reads from fused statistics how the decoder is to paint.
 
-    def __init__(self, numbers: int, channels: int, blocks: int, hidden: int = 96) -> None:
+    Args:
+        numbers: of which the statistics consist.
+        channels: of the noise.
+        widths: channels of the maps that are weighed.
+    """
+
+    usual: Tensor
+    spread: Tensor
+
+    def __init__(
+        self, numbers: int, channels: int, widths: Sequence[int], hidden: int = 128
+    ) -> None:
         super().__init__()
-        self.channels = channels
+        self.parts = (1, channels, *(2 * width for width in widths))
+        self.register_buffer("usual", torch.zeros(numbers))
+        self.register_buffer("spread", torch.ones(numbers))
         self.first = nn.Linear(numbers, hidden)
-        self.last = nn.Linear(hidden, 1 + (1 + 2 * blocks) * channels)
+        self.last = nn.Linear(hidden, sum(self.parts))
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, fused: Statistics) -> tuple[Tensor, Tensor, Tensor]:
-        """What to add to the gain of the photo's pixels, gains of the noise, and weights.
+    @torch.no_grad()
+    def calibrate(self, styles: Statistics) -> None:
+        """Take these for the usual styles: what sets one apart from them is what counts."""
+        numbers = in_a_row(styles)
+        self.usual.copy_(numbers.mean(0))
+        self.spread.copy_(numbers.std(0).clamp_min(1e-3))
 
-        Of shapes (N, 1, 1, 1), (N, C, 1, 1) and (N, 2·blocks, C, 1, 1).
+    def forward(self, fused: Statistics) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """What to add to the gain of the photo's pixels, gains of the noise, weights of the maps.
+
+        Of shapes (N, 1, 1, 1), (N, C, 1, 1) and (N, 2·width, 1, 1) each.
         """
-        numbers = torch.cat([x.flatten(1) for x in (*fused.means, *fused.deviations)], 1)
-        read = self.last(F.relu(self.first(numbers.to(self.first.weight))))
-        gain, rest = read[:, :1], read[:, 1:].unflatten(1, (-1, self.channels))
-        weights = rest[..., None, None]  # (N, 1 + 2·blocks, C, 1, 1)
-        return gain[..., None, None], weights[:, 0], weights[:, 1:]
+        numbers = (in_a_row(fused) - self.usual) / self.spread
+        read = self.last(F.relu(self.first(numbers.to(self.first.weight))))[..., None, None]
+        gain, noise_gain, *weights = read.split(self.parts, 1)
+        return gain, noise_gain, weights
+
+
+def in_a_row(read: Statistics) -> Tensor:
+    """Means and deviations as (N, numbers)."""
+    return torch.cat([x.flatten(1) for x in (*read.means, *read.deviations)], 1)
+
+
+def weighed(x: Tensor, weights: Tensor) -> Tensor:
+    """Channels multiplied by a factor near 1 and moved: the first and the second half."""
+    factor, shift = weights.chunk(2, 1)
+    return (1 + factor) * x + shift
 
 
 def statistics(features: Features) -> Statistics:
@@ -321,11 +358,11 @@ def _power(matrix: Tensor, exponent: float) -> Tensor:
 def mixed(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
     """Several styles as one: the weighted sum of their statistics; weights should sum to 1."""
 
-    def weighed(values: Sequence[Tensor]) -> Tensor:
+    def total(values: Sequence[Tensor]) -> Tensor:
         first, *rest = (weight * value for weight, value in zip(weights, values, strict=True))
         return sum(rest, start=first)
 
-    means = map(weighed, zip(*(style.means for style in styles), strict=True))
-    deviations = map(weighed, zip(*(style.deviations for style in styles), strict=True))
-    covariance = weighed([style.covariance for style in styles])
+    means = map(total, zip(*(style.means for style in styles), strict=True))
+    deviations = map(total, zip(*(style.deviations for style in styles), strict=True))
+    covariance = total([style.covariance for style in styles])
     return Statistics(tuple(means), tuple(x.clamp_min(0) for x in deviations), covariance)

@@ -160,7 +160,7 @@ class Compare(Stoppable):
     @property
     def ways(self) -> list[str]:
         """What is compared: plain interpolation and all models."""
-        names = self.studio.names
+        names = [name for name in self.studio.names if name not in self.studio.any_style]
         return [BICUBIC, *sorted(names, key=lambda name: name in self.studio.styles)]
 
     def look(self, photo: Any, language: str) -> tuple[Any, Any]:

@@ -26,6 +26,7 @@ from stylesr.page.parts import (
     chosen,
     ended,
     friendly,
+    offered,
     refusal,
     running,
     uploaded,
@@ -152,7 +153,7 @@ class Create(Stoppable):
             label, download = self._example_label(say), gr.skip()
         else:
             label = say.photo_and_result.format(before=before)
-            download = self._download(done[2], done[2].file, say)
+            download = offered(done[2], done[2].file, say)
         return {
             o.slider: gr.ImageSlider(label=label),
             o.before: gr.Image(label=before, alt_text=before),
@@ -240,7 +241,7 @@ class Create(Stoppable):
             o.options: gr.Row(visible=True),
             o.other: BICUBIC,
             o.format: "png",
-            o.download: self._download(p, p.file, say),
+            o.download: offered(p, p.file, say),
         }
 
     def _pair(self, before: Path, after: Path, say: Words, name: str) -> dict[Any, Any]:
@@ -252,16 +253,6 @@ class Create(Stoppable):
             o.before: gr.Image(str(before), label=name, alt_text=name),
             o.after: gr.Image(str(after), label=say.result, alt_text=say.result),
         }
-
-    def _download(self, painting: Painting, file: Path, say: Words) -> Any:
-        kind = {".jpg": "JPEG", ".webp": "WebP"}.get(file.suffix, "PNG")
-        text = say.download.format(
-            format=kind,
-            width=painting.width,
-            height=painting.height,
-            size=f"{file.stat().st_size / 1e6:.1f}",
-        )
-        return gr.DownloadButton(text, value=str(file), visible=True)
 
     def compare(
         self, done: tuple[str, Choices, Painting] | None, other: str, language: str
@@ -288,7 +279,7 @@ class Create(Stoppable):
                 return gr.skip()
             if not done[2].file.exists():
                 raise InputError(say.gone)
-            return self._download(done[2], self.studio.convert(done[2], format), say)
+            return offered(done[2], self.studio.convert(done[2], format), say)
 
 
 def thumbnail_css(pictures: dict[str, bytes]) -> str:

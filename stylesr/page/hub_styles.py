@@ -31,6 +31,7 @@ from stylesr.page.parts import (
     ended,
     factor,
     friendly,
+    offered,
     refusal,
     running,
     strength_of,
@@ -224,16 +225,12 @@ class HubStyles(Stoppable):
             yield {p.status: bar(say.hub_loading, say), p.download: gr.update(visible=False)}
             work = self.studio.paint_found(found, path, folder, order)
             painting = yield from running(work, lambda step: {p.status: self._step(step, say)})
-            size = f"{painting.file.stat().st_size / 1e6:.1f}"
-            text = say.download.format(
-                format="PNG", width=painting.width, height=painting.height, size=size
-            )
             files = str(painting.before), str(painting.after)
             label = say.photo_and_result.format(before=say.photo_enlarged)
             yield {
                 p.status: ended(say.done.format(seconds=f"{painting.seconds:.1f}")),
                 p.slider: gr.ImageSlider(files, label=label, visible=True),
-                p.download: gr.DownloadButton(text, value=str(painting.file), visible=True),
+                p.download: offered(painting, painting.file, say),
             }
 
     def _step(self, step: Any, say: Words) -> str:

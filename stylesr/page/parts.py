@@ -16,7 +16,7 @@ from gradio.media import MEDIA_ROOT
 from gradio.utils import get_upload_folder
 
 from stylesr.errors import InputError, StyleSRError
-from stylesr.orders import Choices
+from stylesr.orders import Choices, Painting
 from stylesr.page.visitors import visitor
 from stylesr.page.words import ENGLISH, Words, words
 from stylesr.pipeline import Progress
@@ -41,6 +41,7 @@ __all__ = [
     "first_style",
     "friendly",
     "offer_examples",
+    "offered",
     "refusal",
     "running",
     "strength_of",
@@ -165,6 +166,17 @@ def offer_examples(photo: gr.Image, spoken: Spoken, name: str) -> None:
         spoken.follow(row.dataset, lambda w: {"label": w.try_one})
 
 
+def offered(painting: Painting, file: Path, say: Words) -> gr.DownloadButton:
+    """A painting's file to download, in one of its formats."""
+    text = say.download.format(
+        format={".jpg": "JPEG", ".webp": "WebP"}.get(file.suffix, "PNG"),
+        width=painting.width,
+        height=painting.height,
+        size=f"{file.stat().st_size / 1e6:.1f}",
+    )
+    return gr.DownloadButton(text, value=str(file), visible=True)
+
+
 def first_style(studio: Studio) -> str:
     """The style that is chosen at first."""
     if FIRST_STYLE in studio.styles:
@@ -172,15 +184,16 @@ def first_style(studio: Studio) -> str:
     return next(iter(studio.styles), studio.names[0])
 
 
-def uploaded(photo: Any, say: Words) -> str:
+def uploaded(photo: Any, say: Words, *, missing: str = "") -> str:
     """The file that Gradio's value of an Image or File stands for.
 
     Raises:
-        InputError: there is none, or it is one of this machine's that nobody uploaded.
+        InputError: there is none, which `missing` says if given, or it is one of this machine's
+            that nobody uploaded.
     """
     path = photo.get("path") if isinstance(photo, dict) else None
     if not path or not isinstance(path, str):
-        raise InputError(say.choose)
+        raise InputError(missing or say.choose)
     if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
         raise InputError(say.not_uploaded)
     return path

@@ -105,6 +105,10 @@ class Words:
     batch_failed: str
     batch_file: str
 
+    any_intro: str
+    any_model: str
+    any_choose: str
+
     hub_tab: str
     hub_intro: str
     hub_find: str
@@ -163,6 +167,7 @@ ENGLISH = Words(
         "compare": "Compare",
         "video": "Video",
         "batch": "Batch",
+        "any": "Any style",
         "about": "About",
     },
     styles={
@@ -253,6 +258,11 @@ ENGLISH = Words(
     batch_done="{painted} of {total} done in {seconds} s",
     batch_failed="{name}: {reason}",
     batch_file="Download zip, {size} MB",
+    any_intro="A photo painted like any other picture. A single small network reads that picture's "
+    "colours and strokes at a glance; the styles of the gallery were each trained for hours on "
+    "theirs, and paint better.",
+    any_model="Paint like",
+    any_choose="Choose a picture to paint like.",
     hub_tab="Hub",
     hub_intro="Styles that other people have published on the Hugging Face Hub. Nobody has looked "
     "through them: what they are made of and may be used for, their own pages say.",
@@ -308,7 +318,14 @@ The other endpoints are listed under “Use via API” below.
 CHINESE = Words(
     code="zh",
     tagline="放大照片，同时重新绘制，一步完成。",
-    tabs={"create": "创作", "compare": "比较", "video": "视频", "batch": "批量", "about": "关于"},
+    tabs={
+        "create": "创作",
+        "compare": "比较",
+        "video": "视频",
+        "batch": "批量",
+        "any": "任意风格",
+        "about": "关于",
+    },
     styles={
         "composition-vii": "构成第七号",
         "delaunay-portrait": "马赛克",
@@ -381,6 +398,7 @@ CHINESE = Words(
         ),
         (r"^style '(.+?)' was trained from", "风格“{0}”来自另一个基础模型，不能在此使用"),
         (r"^(\S+): (\S+) has ([\d,]+) bytes, more than", "{0} 的 {1} 为 {2} 字节，超过上限"),
+        (r"^a style image needs sides of at least (\d+)", "参照图片的边长至少为 {0} 像素"),
         (r"^no model '(.+?)'", "没有名为“{0}”的模型"),
         (r"^style '(.+?)' is not loaded", "没有名为“{0}”的风格"),
     ),
@@ -455,6 +473,10 @@ CHINESE = Words(
     batch_done="完成 {painted}/{total} 张，用时 {seconds} 秒",
     batch_failed="{name}：{reason}",
     batch_file="下载 zip，{size} MB",
+    any_intro="照着任意一张图片来绘制照片。一个小型网络只看一眼那张图片的色彩与笔触；"
+    "图库中的风格各自训练了更久，效果更好。",
+    any_model="参照图片",
+    any_choose="请选择一张参照图片。",
     hub_tab="社区",
     hub_intro="其他人在 Hugging Face Hub 上发布的风格。未经本页面审核：来源与许可请见各自的页面。",
     hub_find="查找风格",
