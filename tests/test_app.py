@@ -395,8 +395,11 @@ def test_a_photo_is_painted_like_another_picture(
     expect(v.page.locator("#any-status")).to_have_text("Choose a picture to paint like.")
     expect(v.page.locator("#any-start")).to_be_disabled()
     v.upload(work, "#any-model")
+    empty = v.page.locator(".pane:visible .placeholder")
+    expect(empty).to_be_visible(visible=size == DESK)
     v.page.locator("#any-start").click()
     expect(v.page.locator("#any-status")).to_contain_text("Done in")
+    expect(empty).to_be_hidden()
     expect(v.page.locator("#any-result img").first).to_be_visible()
     name, file = v.download("#any-download")
     assert name == "cat-any-style-x2.png"

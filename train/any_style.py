@@ -35,6 +35,7 @@ from stylesr.losses.perceptual import (
     half,
     lattice_loss,
     phase_loss,
+    recolor_loss,
     relative_gram_loss,
     tone_loss,
     total_variation,
@@ -70,11 +71,12 @@ class Recipe:
     cooldown: float = 0.4
     distil: float = 1.0
     content: float = 1.5
-    tone: float = 1.0  # weight of the light and dark of the photo, that keeps the scene readable
-    style: float = 6.0
+    tone: float = 1.5  # weight of the light and dark of the photo, that keeps the scene readable
+    style: float = 8.0
+    recolor: float = 0.5  # weight of one colour of the photo becoming one colour of the painting
     ramp: float = 0.15  # share of the steps over which the style's weight grows from a fifth
     edge: float = 0.5
-    tv: float = 0.2
+    tv: float = 0.3
     lattice: float = 4.0  # against grids, dots and beads
     line: float = 0.25  # share of the steps trained at a strength between 0 and 1
     faithful: float = 6.0  # weight of the photo itself at strength 0
@@ -235,6 +237,7 @@ def main(recipe: Recipe) -> None:
             )
             / 2,
             "tone": recipe.tone * tone_loss(painted, target),
+            "recolor": recipe.recolor * recolor_loss(painted, target),
             "edge": recipe.edge * edge_loss(painted, target),
             "tv": recipe.tv * total_variation(painted),
             "lattice": recipe.lattice * (lattice_loss(painted) + phase_loss(painted)),

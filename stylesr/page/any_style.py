@@ -94,7 +94,7 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
             scale = factor(spoken, 2)
             strength = strength_of(spoken)
             spoken(gr.HTML, lambda w: {"value": limits(studio, w)}, elem_classes="fine-print")
-        with gr.Column(scale=8, min_width=320):
+        with gr.Column(scale=8, min_width=320, elem_classes="pane"):
             status, start, stop = action(spoken, "any")
             slider = gr.ImageSlider(
                 label=" ", format="png", max_height=620, visible=False, elem_id="any-result"

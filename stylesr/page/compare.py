@@ -80,7 +80,7 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
             original = spoken(
                 gr.Checkbox, lambda w: {"label": w.is_original, "info": w.is_original_info}
             )
-        with gr.Column(scale=8, min_width=320):
+        with gr.Column(scale=8, min_width=320, elem_classes="pane"):
             status, start, stop = action(spoken, "compare", lambda w: w.compare)
             with gr.Column(visible=False, elem_id="compare-result") as result:
                 gallery = spoken(

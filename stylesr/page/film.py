@@ -102,7 +102,7 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                 },
                 value="style",
             )
-        with gr.Column(scale=8, min_width=320):
+        with gr.Column(scale=8, min_width=320, elem_classes="pane"):
             status, start, stop = action(spoken, "video")
             with gr.Column(visible=False, elem_id="video-result") as result:
                 played = spoken(

@@ -112,7 +112,7 @@ def lay_out(spoken: Spoken) -> Parts:
                 )
                 scale = factor(spoken, 2)
                 strength = strength_of(spoken)
-            with gr.Column(scale=8, min_width=320):
+            with gr.Column(scale=8, min_width=320, elem_classes="pane"):
                 status, start, stop = action(spoken, "hub")
                 slider = gr.ImageSlider(
                     label=" ", format="png", max_height=620, visible=False, elem_id="hub-result"

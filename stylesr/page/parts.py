@@ -122,7 +122,10 @@ def strength_of(spoken: Spoken) -> gr.Slider:
 def action(
     spoken: Spoken, name: str, verb: Callable[[Words], str] = lambda w: w.paint
 ) -> tuple[gr.HTML, gr.Button, gr.Button]:
-    """A row with the status, the button that starts the work, and Stop in its place."""
+    """A row with the status, the button that starts the work, and Stop in its place.
+
+    In a column of the class "pane" the empty place below says what will be there.
+    """
     with gr.Row():
         status = gr.HTML(elem_id=f"{name}-status", elem_classes="progress")
         start = spoken(
@@ -140,6 +143,7 @@ def action(
             scale=0,
             elem_id=f"{name}-stop",
         )
+    spoken(gr.HTML, lambda w: {"value": f'<p class="placeholder">{w.result_here}</p>'})
     return status, start, stop
 
 

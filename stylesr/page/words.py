@@ -77,6 +77,7 @@ class Words:
     photo_and_result: str
     photo_enlarged: str
     result: str
+    result_here: str
     compare_with: str
     format: str
     formats: tuple[str, str, str]
@@ -229,6 +230,7 @@ ENGLISH = Words(
     photo_and_result="{before} · result",
     photo_enlarged="Photo, enlarged",
     result="Result",
+    result_here="The result appears here.",
     compare_with="Compare with",
     format="File",
     formats=("PNG", "WebP, lossless", "JPEG"),
@@ -446,6 +448,7 @@ CHINESE = Words(
     photo_and_result="{before} · 结果",
     photo_enlarged="照片（放大）",
     result="结果",
+    result_here="结果将显示在这里。",
     compare_with="对比",
     format="文件",
     formats=("PNG", "WebP（无损）", "JPEG"),
