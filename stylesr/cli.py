@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -106,14 +107,18 @@ def _enhance_folder(
     job = jobs.Job(_parse_mix(style), options, **rest)
     items = jobs.find(source, output, format=format, name=name)
     counts, failed = dict.fromkeys(("made", "kept", "failed"), 0), []
+    notices = Counter[str]()
     with tqdm(total=len(jobs.share(items)), unit="picture", disable=None) as bar:
         for outcome in jobs.run(items, output, job, workers):
             counts[outcome.status] += 1
+            notices.update(outcome.notices)
             bar.update()
             if outcome.status == "failed":
                 failed.append(f"{outcome.source}: {outcome.message}")
             if as_json:
                 print(json.dumps(asdict(outcome)), flush=True)
+    for notice, count in notices.items():
+        _tell(f"{count} of {sum(counts.values())} pictures: {notice}")
     for line in failed:
         _tell(f"failed: {line}")
     _tell(", ".join(f"{count} {status}" for status, count in counts.items()))

@@ -74,6 +74,7 @@ class Outcome:
         source, target: as found; the target relative to the job's folder.
         status: "kept" where an earlier run had made it.
         message: why it failed.
+        notices: what was changed or left out in reading it, in words.
         source_sha256: of the file that was read.
         bytes: of the result.
         job: fingerprint of the models, the options and the version of the package.
@@ -84,6 +85,7 @@ class Outcome:
     target: str
     status: Status
     message: str = ""
+    notices: Sequence[str] = ()
     source_sha256: str = ""
     bytes: int = 0
     job: str = ""
@@ -111,7 +113,7 @@ def find(
     text = str(sources)
     if os.path.isdir(text):
         root = Path(text)
-        found = find_pictures(root)
+        found = find_pictures(root, also=(".dcm",))
     elif glob.has_magic(text):
         fixed = Path(text[: next(i for i, c in enumerate(text) if c in "*?[")] + "x").parent
         root, found = fixed, [Path(p) for p in glob.glob(text, recursive=True) if os.path.isfile(p)]
@@ -246,6 +248,7 @@ class _Worker:
         try:
             outcome = replace(outcome, source_sha256=sha256(item.source))
             picture = images.decode(item.source, metadata=self.job.metadata)
+            outcome = replace(outcome, notices=picture.notices)
             work = self.pipe.stream(picture, **self.options)
             result = tiling.drain(work, lambda _: None)
             if self.job.metadata != "strip":

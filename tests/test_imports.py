@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"exif", "files", "hub", "picture", "profiles", "resample", "tiling"},
-    {"deep"},
+    {"deep", "dicom"},
     {"colors", "images", "npm", "publishing", "screen"},
     {"models", "motion"},
     {
