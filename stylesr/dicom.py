@@ -25,6 +25,7 @@ _MARK = slice(128, 132)
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _SHARED, _EACH = 0x52009229, 0x52009230  # what holds for all frames, and for each
 _GRAY = ("MONOCHROME1", "MONOCHROME2")
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # all are decoded to RGB
 
 
 def is_one(source: object) -> TypeGuard[str | Path | bytes]:
@@ -61,6 +62,8 @@ def size(source: str | Path | bytes) -> tuple[int, int]:
         file.seek(0)
         tags = ["Rows", "Columns"]
         said = reader.dcmread(file, stop_before_pixels=True, specific_tags=tags)
+        if "Rows" not in said:
+            raise ImageError(f"{called(source)} is DICOM without a picture")
         return int(said.Rows), int(said.Columns)
 
 
@@ -111,12 +114,12 @@ def _shown(frame: Array, said: Any, name: str) -> tuple[Array, list[str]]:
     if said.get("BurnedInAnnotation") == "YES":
         notices.append("words about the patient are part of its pixels, by its own account")
     kind = said.PhotometricInterpretation
-    if frame.ndim == 3 and frame.dtype == np.uint8 and kind.startswith(("RGB", "YBR_FULL")):
+    if frame.ndim == 3 and frame.dtype == np.uint8 and kind in _COLOUR:
         return frame, notices
     if frame.ndim != 2 or kind not in _GRAY:
         raise ImageError(
-            f"{name} is {kind} of {said.BitsStored} bits; MONOCHROME1 and 2 are read, and RGB and "
-            "YBR_FULL of 8 bits"
+            f"{name} is {kind} of {said.BitsStored} bits; read are MONOCHROME1 and MONOCHROME2, and "
+            "RGB and YBR of 8 bits"
         )
     for groups in (_SHARED, _EACH):  # of a file of many frames
         for functions in said[groups].value[:1] if groups in said else ():

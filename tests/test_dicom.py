@@ -43,7 +43,8 @@ def file(
     if values.ndim == 3:
         defaults["NumberOfFrames"] = len(values)
     for name, value in {**defaults, **said}.items():
-        setattr(dataset, name, value)
+        if value is not None:
+            setattr(dataset, name, value)
     dataset.PixelData = values.tobytes()
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
         dataset.PixelData = pydicom.encaps.encapsulate([values.tobytes()])
@@ -192,6 +193,7 @@ def test_a_folder_of_them(tmp_path: Path) -> None:
     [
         (file()[:-50], "the picture is truncated or damaged"),
         (file()[:140], "the picture is truncated or damaged"),
+        (file(Rows=None), "the picture is DICOM without a picture"),
         (file(syntax="DeflatedExplicitVRLittleEndian"), "the picture is deflated DICOM"),
         (
             file(PhotometricInterpretation="PALETTE COLOR"),
@@ -199,7 +201,7 @@ def test_a_folder_of_them(tmp_path: Path) -> None:
         ),
         (file(Rows=9000, Columns=9000), "9000×9000 = 81,000,000 pixels; at most 64,000,000"),
     ],
-    ids=["cut", "no-header", "deflated", "palette", "large"],
+    ids=["cut", "no-header", "nothing", "deflated", "palette", "large"],
 )
 def test_it_says_why_it_does_not_read(data: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=message):
