@@ -19,7 +19,7 @@ from stylesr.errors import ImageError, InputError, StyleSRError
 
 __all__ = ["main"]
 
-FOLDER_OPTIONS = ("workers", "format", "name", "quality", "as_json")
+FOLDER_OPTIONS = ("workers", "cluster", "format", "name", "quality", "as_json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,6 +90,7 @@ def _enhance_folder(
     style: str,
     options: dict[str, Any],
     workers: int = 1,
+    cluster: str | None = None,
     format: str = "png",
     name: str = "{stem}",
     as_json: bool = False,
@@ -109,7 +110,7 @@ def _enhance_folder(
     counts, failed = dict.fromkeys(("made", "kept", "failed"), 0), []
     notices = Counter[str]()
     with tqdm(total=len(jobs.share(items)), unit="picture", disable=None) as bar:
-        for outcome in jobs.run(items, output, job, workers):
+        for outcome in jobs.run(items, output, job, workers, cluster=cluster):
             counts[outcome.status] += 1
             notices.update(outcome.notices)
             bar.update()
@@ -394,6 +395,12 @@ def _add_enhance(commands: Any) -> None:
     )
     many = parser.add_argument_group("for a folder or a pattern")
     many.add_argument("--workers", type=int, help="pictures worked on at once (default: 1)")
+    many.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a Dask scheduler, such as tcp://host:8786, whose workers make the pictures; they "
+        "need stylesr and the same disk",
+    )
     many.add_argument("--format", help="of the results: png, webp, jpg, tiff, bmp (default: png)")
     many.add_argument("--name", help="of a result, from {stem} and {extension} (default: {stem})")
     many.add_argument("--quality", type=int, help="of JPEG (default: 95), 1 to 100")

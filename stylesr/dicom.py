@@ -118,8 +118,8 @@ def _shown(frame: Array, said: Any, name: str) -> tuple[Array, list[str]]:
         return frame, notices
     if frame.ndim != 2 or kind not in _GRAY:
         raise ImageError(
-            f"{name} is {kind} of {said.BitsStored} bits; read are MONOCHROME1 and MONOCHROME2, and "
-            "RGB and YBR of 8 bits"
+            f"{name} is {kind} of {said.BitsStored} bits; what is read is MONOCHROME1 and "
+            "MONOCHROME2, and RGB and YBR of 8 bits"
         )
     for groups in (_SHARED, _EACH):  # of a file of many frames
         for functions in said[groups].value[:1] if groups in said else ():
