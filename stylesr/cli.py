@@ -1,15 +1,18 @@
-"""The command line: `stylesr enhance`, `video`, `models`, `evaluate`, `shrink`, `export`.
+"""The command line: `stylesr enhance`, `video`, `live`, `models`, `evaluate`, `shrink`, `export`.
 
 Whatever is slow to import is imported by the command that needs it, so that help is instant. An
 option that is not given is not passed on: its default is that of the function called.
 """
 
 import argparse
+import contextlib
 import glob
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -18,7 +21,7 @@ from stylesr.errors import ImageError, InputError, StyleSRError
 
 __all__ = ["main"]
 
-FOLDER_OPTIONS = ("workers", "format", "name", "quality", "as_json")
+FOLDER_OPTIONS = ("workers", "cluster", "format", "name", "quality", "as_json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,6 +92,7 @@ def _enhance_folder(
     style: str,
     options: dict[str, Any],
     workers: int = 1,
+    cluster: str | None = None,
     format: str = "png",
     name: str = "{stem}",
     as_json: bool = False,
@@ -106,14 +110,18 @@ def _enhance_folder(
     job = jobs.Job(_parse_mix(style), options, **rest)
     items = jobs.find(source, output, format=format, name=name)
     counts, failed = dict.fromkeys(("made", "kept", "failed"), 0), []
+    notices = Counter[str]()
     with tqdm(total=len(jobs.share(items)), unit="picture", disable=None) as bar:
-        for outcome in jobs.run(items, output, job, workers):
+        for outcome in jobs.run(items, output, job, workers, cluster=cluster):
             counts[outcome.status] += 1
+            notices.update(outcome.notices)
             bar.update()
             if outcome.status == "failed":
                 failed.append(f"{outcome.source}: {outcome.message}")
             if as_json:
                 print(json.dumps(asdict(outcome)), flush=True)
+    for notice, count in notices.items():
+        _tell(f"{count} of {sum(counts.values())} pictures: {notice}")
     for line in failed:
         _tell(f"failed: {line}")
     _tell(", ".join(f"{count} {status}" for status, count in counts.items()))
@@ -134,6 +142,52 @@ def _video(source: str, output: str, style: str = "", **options: Any) -> None:
         for progress in video.enhance(pipe, source, output, **asked, **options):
             bar.total = progress.total or None
             bar.update(progress.done - bar.n)
+
+
+def _live(
+    source: str | None = None,
+    style: str = "",
+    port: int | None = None,
+    frames: int | None = None,
+    browser: bool = False,
+    as_json: bool = False,
+    **options: Any,
+) -> None:
+    style = style or _usual_style(options)
+    if frames is not None and frames < 1:
+        raise InputError(f"--frames must be at least 1, got {frames}")
+    import webbrowser
+
+    from tqdm import tqdm
+
+    from stylesr import live
+    from stylesr.pipeline import open_mix
+
+    pipe, asked = open_mix(_parse_mix(style), options.pop("enlarger", None))
+    moments = live.paint(pipe, source or live.CAMERA, **asked, **options)
+    last: live.Painted | None = None
+    with (
+        contextlib.closing(moments),
+        live.Screen(live.PORT if port is None else port) as screen,
+        tqdm(unit="frame", desc="painted", disable=None) as bar,
+        contextlib.suppress(KeyboardInterrupt),  # the usual end
+    ):
+        _tell(f"open {screen.address} to see it; Ctrl-C ends it")
+        if browser:
+            webbrowser.open(screen.address)
+        for last in islice(moments, frames):
+            screen.show(last.jpeg)
+            bar.set_postfix(dropped=last.dropped, refresh=False)
+            bar.update()
+            if as_json:
+                seconds = round(last.seconds, 3)
+                line = {"painted": last.painted, "dropped": last.dropped, "seconds": seconds}
+                print(json.dumps(line), flush=True)
+    if last is None:
+        _tell("no frame came")
+        return
+    rate = last.painted / last.seconds
+    _tell(f"{last.painted} frames painted, {last.dropped} dropped, {rate:.1f} painted a second")
 
 
 def _models(as_json: bool, figures: bool, hub: bool) -> None:
@@ -348,6 +402,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_enhance(commands)
     _add_video(commands)
+    _add_live(commands)
     _add_models(commands)
     _add_evaluate(commands)
     _add_shrink(commands)
@@ -389,6 +444,12 @@ def _add_enhance(commands: Any) -> None:
     )
     many = parser.add_argument_group("for a folder or a pattern")
     many.add_argument("--workers", type=int, help="pictures worked on at once (default: 1)")
+    many.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a Dask scheduler, such as tcp://host:8786, whose workers make the pictures; they "
+        "need stylesr and the same disk",
+    )
     many.add_argument("--format", help="of the results: png, webp, jpg, tiff, bmp (default: png)")
     many.add_argument("--name", help="of a result, from {stem} and {extension} (default: {stem})")
     many.add_argument("--quality", type=int, help="of JPEG (default: 95), 1 to 100")
@@ -421,7 +482,42 @@ def _add_video(commands: Any) -> None:
     parser.add_argument("--frames", type=int, help="at most so many, from the first, to try it out")
 
 
-def _add_painting(parser: argparse.ArgumentParser) -> None:
+def _add_live(commands: Any) -> None:
+    parser = commands.add_parser(
+        "live",
+        help="paint what a camera sees, while it films",
+        description="Paint what a camera sees, while it films, and show it on a page that only "
+        "this machine can open. Frames that come while one is painted are dropped.",
+        epilog="Examples: stylesr live --style starry-night --browser; "
+        "stylesr live cat.mp4 --style great-wave --side 384",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=_live)
+    parser.add_argument(
+        "source",
+        metavar="CAMERA",
+        nargs="?",
+        help="a camera such as /dev/video0, a film, or a stream's address (default: the system's "
+        "first camera)",
+    )
+    parser.add_argument(
+        "--side",
+        type=int,
+        help="frames are reduced to this longest side in pixels and painted so; less is faster "
+        "(default: 512)",
+    )
+    _add_painting(parser, scale="1")
+    parser.add_argument(
+        "--port", type=int, help="of the page; 0 takes any that is free (default: 7861)"
+    )
+    parser.add_argument("--browser", action="store_true", help="open the page in the browser")
+    parser.add_argument("--frames", type=int, help="end after so many painted ones")
+    parser.add_argument(
+        "--json", action="store_true", dest="as_json", help="a line of JSON for each painted frame"
+    )
+
+
+def _add_painting(parser: argparse.ArgumentParser, scale: str = "4") -> None:
     """The options of the pipeline."""
     parser.add_argument(
         "--style",
@@ -448,7 +544,9 @@ def _add_painting(parser: argparse.ArgumentParser) -> None:
         "enlarges that (default: the style does both)",
     )
     parser.add_argument(
-        "--scale", type=float, help="how many times larger, up to 8; fractions too (default: 4)"
+        "--scale",
+        type=float,
+        help=f"how many times larger, up to 8; fractions too (default: {scale})",
     )
     parser.add_argument(
         "--strength", type=float, help="0 is plain, 1 the style, up to 1.5 more (default: 1.0)"

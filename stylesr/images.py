@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from stylesr import deep, exif
+from stylesr import deep, dicom, exif
 from stylesr.errors import ImageError, InputError
 from stylesr.picture import Array, Picture, to_array, to_levels, to_pil
 from stylesr.profiles import to_srgb
@@ -84,6 +84,8 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     if isinstance(source, np.ndarray):
         _check_array(source, max_pixels)
         return source.shape[0], source.shape[1]
+    if dicom.is_one(source):
+        return _check_dicom(source, max_pixels)
     with _opened(source, max_pixels) as image:
         width, height = image.size
         # A TIFF's size is already turned; Pillow decodes a PNG to look for late EXIF.
@@ -105,7 +107,8 @@ def decode(
 
     Args:
         source: A path or the bytes of a JPEG, PNG, WebP, TIFF or BMP file, of an AVIF or HEIC one
-            where Pillow or pillow-heif reads it; a PIL image (its current frame); or an array
+            where Pillow or pillow-heif reads it, of a DICOM one where pydicom is installed, with
+            nothing of its metadata; a PIL image (its current frame); or an array
             (H, W) or (H, W, 1 | 2 | 3 | 4), that is gray, gray and alpha, RGB or RGBA, of uint8,
             uint16 or float in [0, 1].
         max_pixels: Larger pictures are refused before they are decoded.
@@ -124,6 +127,11 @@ def decode(
         colour, alpha = _split(source)
         is_deep = source.dtype.kind == "u" and source.dtype.itemsize == 2  # of any byte order
         return _picture(colour, alpha, bits=16 if is_deep else 8)
+    if dicom.is_one(source):
+        _check_dicom(source, max_pixels)
+        colour, notices = dicom.read(source)
+        bits = 8 if colour.dtype == np.uint8 else 16
+        return _picture(colour, None, bits=bits, notices=tuple(notices))
     with _opened(source, max_pixels) as image:
         notices = [] if isinstance(source, Image.Image) else _lost_in_reading(image)
         is_deep = isinstance(source, (str, Path, bytes)) and _has_deep_colour(image)
@@ -220,6 +228,12 @@ def _check_size(name: str, height: int, width: int, max_pixels: int) -> None:
             f"{name} has {width}×{height} = {height * width:,} pixels; "
             f"at most {max_pixels:,} are accepted"
         )
+
+
+def _check_dicom(source: str | Path | bytes, max_pixels: int) -> tuple[int, int]:
+    height, width = dicom.size(source)
+    _check_size(dicom.called(source), height, width, max_pixels)
+    return height, width
 
 
 def _lost_in_reading(image: Image.Image) -> list[str]:

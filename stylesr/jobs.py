@@ -3,20 +3,26 @@
 What is done is noted in a manifest, a line of JSON a picture, beside the results. A second run of
 the same job reads it and makes only what is missing, what failed, and what was changed since.
 Under `torchrun` or `accelerate launch` each process takes its share of the pictures, by its rank,
-and all write the one manifest.
+and all write the one manifest. A Dask cluster (`pip install 'stylesr[cluster]'`) has them made by
+whichever of its workers is free; a worker that is lost costs the pictures that it was working on,
+which others make.
 """
 
+import contextlib
 import glob
 import hashlib
 import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -30,6 +36,8 @@ from stylesr.files import sha256, sha256_each
 __all__ = ["MANIFEST_FILE", "Item", "Job", "Outcome", "find", "run"]
 
 MANIFEST_FILE = "manifest.jsonl"
+PATIENCE = 10  # seconds for a cluster to answer
+WAITING = 1000  # pictures at a cluster at a time
 
 Status = Literal["made", "kept", "failed"]
 
@@ -74,6 +82,7 @@ class Outcome:
         source, target: as found; the target relative to the job's folder.
         status: "kept" where an earlier run had made it.
         message: why it failed.
+        notices: what was changed or left out in reading it, in words.
         source_sha256: of the file that was read.
         bytes: of the result.
         job: fingerprint of the models, the options and the version of the package.
@@ -84,6 +93,7 @@ class Outcome:
     target: str
     status: Status
     message: str = ""
+    notices: Sequence[str] = ()
     source_sha256: str = ""
     bytes: int = 0
     job: str = ""
@@ -111,7 +121,7 @@ def find(
     text = str(sources)
     if os.path.isdir(text):
         root = Path(text)
-        found = find_pictures(root)
+        found = find_pictures(root, also=(".dcm",))
     elif glob.has_magic(text):
         fixed = Path(text[: next(i for i, c in enumerate(text) if c in "*?[")] + "x").parent
         root, found = fixed, [Path(p) for p in glob.glob(text, recursive=True) if os.path.isfile(p)]
@@ -148,7 +158,14 @@ def share(items: Sequence[Item]) -> list[Item]:
 # -- doing it -----------------------------------------------------------------------------------
 
 
-def run(items: Sequence[Item], output: str | Path, job: Job, workers: int = 1) -> Iterator[Outcome]:
+def run(
+    items: Sequence[Item],
+    output: str | Path,
+    job: Job,
+    workers: int = 1,
+    *,
+    cluster: str | None = None,
+) -> Iterator[Outcome]:
     """Make what the manifest does not say is made; yields each outcome as it is noted.
 
     A picture that fails is noted and the others go on. One worker is this process; of several,
@@ -159,11 +176,18 @@ def run(items: Sequence[Item], output: str | Path, job: Job, workers: int = 1) -
         output: folder of the results and the manifest; it is made.
         job: what to do.
         workers: how many pictures are worked on at once.
+        cluster: address of a Dask scheduler, such as "tcp://host:8786": its workers make the
+            pictures, a process each. They see the same disk under the same paths, and have the
+            same version of the package.
 
     Raises:
-        InputError: options that fit no picture, or fewer than one worker.
+        InputError: options that fit no picture, fewer than one worker, or several of them for a
+            cluster, which has its own.
         ModelError: a model cannot be loaded.
+        StyleSRError: the cluster cannot be reached, or its workers are not as said above.
     """
+    if cluster is not None and workers != 1:
+        raise InputError(f"a cluster has workers of its own; leave out the {workers} here")
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     output = Path(output)
@@ -181,7 +205,12 @@ def run(items: Sequence[Item], output: str | Path, job: Job, workers: int = 1) -
         else:
             todo.append(item)
     workers = min(workers, len(todo))
-    results = _pool(todo, job, workers) if workers > 1 else ((i, here.make(i)) for i in todo)
+    if cluster is not None:
+        results = _spread(todo, job, mark, cluster)
+    elif workers > 1:
+        results = _pool(todo, job, workers)
+    else:
+        results = ((item, here.make(item)) for item in todo)
     for item, outcome in results:
         outcome = replace(outcome, target=_relative(item, output), job=mark)
         _append(manifest, outcome)
@@ -189,18 +218,12 @@ def run(items: Sequence[Item], output: str | Path, job: Job, workers: int = 1) -
 
 
 def _pool(items: Sequence[Item], job: Job, workers: int) -> Iterator[tuple[Item, Outcome]]:
-    """Outcomes in the order in which they come; few items wait in the pool at a time."""
+    """Outcomes in the order in which they come, of processes of this machine."""
     context = multiprocessing.get_context("spawn")  # a forked torch hangs
     pool = ProcessPoolExecutor(workers, context, _prepare, (job, workers))
-    rest, running = iter(items), dict[Future[Outcome], Item]()
     try:
-        while True:
-            for item in islice(rest, 2 * workers - len(running)):
-                running[pool.submit(_make, item)] = item
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+        for item, future in _flow(pool, _make, items, 2 * workers):
+            yield item, future.result()
     except BrokenProcessPool as error:
         raise StyleSRError(
             "a worker was killed, perhaps for want of memory; the same command goes on, "
@@ -208,6 +231,52 @@ def _pool(items: Sequence[Item], job: Job, workers: int) -> Iterator[tuple[Item,
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _spread(
+    items: Sequence[Item], job: Job, mark: str, cluster: str
+) -> Iterator[tuple[Item, Outcome]]:
+    """The same, made by a cluster's workers; Dask gives a lost one's pictures to others."""
+    try:
+        dask = import_module("distributed")
+    except ImportError as error:
+        raise InputError(
+            f"a cluster needs Dask: pip install 'stylesr[cluster]' ({error})"
+        ) from error
+    make = partial(_make_there, job, mark, os.getcwd())
+    try:
+        client = dask.Client(cluster, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise StyleSRError(f"no Dask scheduler answers at {cluster!r}: {error}") from error
+    with client:
+        pool = client.get_executor(pure=False)
+        try:
+            for item, future in _flow(pool, make, items, WAITING):
+                try:
+                    yield item, future.result()
+                except dask.KilledWorker:  # as often as Dask allows
+                    lost = Outcome(str(item.source), str(item.target), "failed")
+                    yield item, replace(lost, message="it ended each worker that it was given to")
+        except (ImportError, OSError) as error:
+            raise StyleSRError(
+                f"the cluster's workers need stylesr and the folder {os.getcwd()!r}: {error}"
+            ) from error
+        finally:
+            pool.shutdown(wait=False)
+
+
+def _flow(
+    pool: Executor, make: Callable[[Item], Outcome], items: Sequence[Item], ahead: int
+) -> Iterator[tuple[Item, Future[Outcome]]]:
+    """What is done, in the order in which it is; so many items wait in the pool at a time."""
+    rest, running = iter(items), dict[Future[Outcome], Item]()
+    while True:
+        for item in islice(rest, ahead - len(running)):
+            running[pool.submit(make, item)] = item
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(future), future
 
 
 class _Worker:
@@ -246,6 +315,7 @@ class _Worker:
         try:
             outcome = replace(outcome, source_sha256=sha256(item.source))
             picture = images.decode(item.source, metadata=self.job.metadata)
+            outcome = replace(outcome, notices=picture.notices)
             work = self.pipe.stream(picture, **self.options)
             result = tiling.drain(work, lambda _: None)
             if self.job.metadata != "strip":
@@ -272,6 +342,24 @@ def _prepare(job: Job, workers: int) -> None:
 
 def _make(item: Item) -> Outcome:
     return _worker.make(item)
+
+
+_there: dict[str, _Worker] = {}  # the last job's, where this is a cluster's process
+_turn = threading.Lock()
+
+
+def _make_there(job: Job, mark: str, folder: str, item: Item) -> Outcome:
+    with _turn, contextlib.chdir(folder):  # paths are as they were given, where they were
+        if mark not in _there:
+            worker = _Worker(job)
+            if worker.fingerprint != mark:
+                raise StyleSRError(
+                    "a worker of the cluster has other models or another version of stylesr; "
+                    f"this is {__version__}"
+                )
+            _there.clear()
+            _there[mark] = worker
+        return _there[mark].make(item)
 
 
 # -- the manifest -------------------------------------------------------------------------------

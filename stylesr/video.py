@@ -39,8 +39,19 @@ except ImportError as error:
     raise InputError(f"films need PyAV: pip install 'stylesr[video]' ({error})") from error
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
-__all__ = ["Codec", "Film", "VideoError", "VideoProgress", "enhance", "probe"]
+__all__ = [
+    "Codec",
+    "Film",
+    "VideoError",
+    "VideoProgress",
+    "as_picture",
+    "enhance",
+    "film_of",
+    "probe",
+    "to_rgb",
+]
 
 Codec: TypeAlias = Literal["h264", "hevc", "av1", "vp9", "ffv1"]
 Array: TypeAlias = NDArray[Any]
@@ -129,27 +140,37 @@ def probe(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Film:
             raise VideoError(f"{Path(path).name!r} cannot be read: {error}") from error
         if first is None or stream.time_base is None:
             raise VideoError(f"{Path(path).name!r} holds no frame")
-        height, width = first.height, first.width
-        quarters = round(first.rotation / 90) % 4
-        known = [c.value for c in Colorspace]
-        guessed = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
-        matrix = int(first.colorspace) if int(first.colorspace) in known else guessed.value
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        return Film(
-            size=(width, height) if quarters % 2 else (height, width),
-            frames=stream.frames,
-            rate=Fraction(rate),
-            time_base=stream.time_base,
-            bits=10 if first.format.components[0].bits > 8 else 8,
-            rotation=quarters,
-            interlaced=bool(first.interlaced_frame),
-            matrix=matrix,
-            full_range=first.color_range == ColorRange.JPEG or "yuvj" in first.format.name,
-            primaries=int(first.color_primaries),
-            transfer=int(first.color_trc),
-            aspect=stream.sample_aspect_ratio or Fraction(1),
-            sound=len(container.streams.audio),
-        )
+        return film_of(stream, first)
+
+
+def film_of(stream: "VideoStream", first: "av.VideoFrame") -> Film:
+    """What an opened film and its first frame say.
+
+    Args:
+        stream: its pictures.
+        first: of its frames, decoded.
+    """
+    height, width = first.height, first.width
+    quarters = round(first.rotation / 90) % 4
+    known = [c.value for c in Colorspace]
+    guessed = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
+    matrix = int(first.colorspace) if int(first.colorspace) in known else guessed.value
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    return Film(
+        size=(width, height) if quarters % 2 else (height, width),
+        frames=stream.frames,
+        rate=Fraction(rate),
+        time_base=stream.time_base or Fraction(1, 90000),
+        bits=10 if first.format.components[0].bits > 8 else 8,
+        rotation=quarters,
+        interlaced=bool(first.interlaced_frame),
+        matrix=matrix,
+        full_range=first.color_range == ColorRange.JPEG or "yuvj" in first.format.name,
+        primaries=int(first.color_primaries),
+        transfer=int(first.color_trc),
+        aspect=stream.sample_aspect_ratio or Fraction(1),
+        sound=len(stream.container.streams.audio),
+    )
 
 
 def enhance(
@@ -299,7 +320,7 @@ def _frames(path: Path, film: Film) -> Iterator[tuple[int, Array]]:
                 if (frame.height, frame.width) != (stream.height, stream.width):
                     at = float(time * film.time_base)
                     raise VideoError(f"{path.name!r} changes its size at {at:.2f} s")
-                yield time, _to_rgb(frame, film)
+                yield time, to_rgb(frame, film)
         except FFmpegError as error:
             at = float((last or 0) * film.time_base)
             reason = error.strerror
@@ -312,7 +333,7 @@ def _placed(
     """Times, pictures, and how far the window on the scene has moved since the first frame."""
     drift = Drift()
     for time, pixels in frames:
-        picture = _as_picture(pixels)
+        picture = as_picture(pixels)
         yield time, picture, drift.follow(picture.pixels)
 
 
@@ -342,7 +363,8 @@ def _pulled(graph: Graph) -> Iterator[av.VideoFrame]:
         yield frame
 
 
-def _to_rgb(frame: av.VideoFrame, film: Film) -> Array:
+def to_rgb(frame: av.VideoFrame, film: Film) -> Array:
+    """A frame as it is shown: (H, W, 3), uint8 or uint16, full range."""
     rgb = frame.reformat(
         format="rgb48le" if film.bits > 8 else "rgb24",
         src_colorspace=film.matrix,
@@ -353,7 +375,7 @@ def _to_rgb(frame: av.VideoFrame, film: Film) -> Array:
     return np.rot90(rgb.to_ndarray(), film.rotation)
 
 
-def _as_picture(pixels: Array) -> Picture:
+def as_picture(pixels: Array) -> Picture:
     """A frame for the pipeline; one without colour is gray, so that it stays so."""
     levels = np.iinfo(pixels.dtype).max
     gray = int(np.ptp(pixels, axis=2).max()) <= levels // 255  # a level, of rounding

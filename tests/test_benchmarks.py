@@ -1,6 +1,7 @@
 """The scripts in tests/benchmarks: their arithmetic, and that they run on tiny networks."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests import tiny, tiny_features
 from tests.benchmarks import (
     ablation,
     deep_image_prior,
+    live,
     quality_and_speed,
     temporal,
     throughput,
@@ -244,3 +246,13 @@ def test_throughput_counts_pictures(
     monkeypatch.setattr(throughput, "CASES", (((16, 24), 2),))
     throughput.main([str(tmp_path / "photo")])
     assert "| 24 × 16 | 48 × 32 | " in capsys.readouterr().out
+
+
+def test_live_counts_frames(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.photo().save_pretrained(tmp_path / "photo")
+    monkeypatch.setattr(live, "SIDES", (64,))
+    live.main([str(tmp_path / "photo"), "--seconds", "0.5", "--threads", "1"])
+    (*_, row) = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\| 64 \| [\d.]+ a second, [\d.]+ s of a core each \|", row)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"exif", "files", "hub", "picture", "profiles", "resample", "tiling"},
-    {"deep"},
+    {"deep", "dicom"},
     {"colors", "images", "npm", "publishing", "screen"},
     {"models", "motion"},
     {
@@ -33,7 +33,7 @@ LAYERS = [
     {"metrics", "per_image"},
     {"pipeline"},
     {"importing", "jobs", "orders", "speed", "video"},
-    {"studio"},
+    {"live", "studio"},
     {"workshop"},
     {"page"},
     {"fidelity"},
@@ -53,6 +53,7 @@ EXTRAS = {
     "app": "app",
     "train": "train",
     "stylesr.export": "onnx",
+    "stylesr.live": "video",
     "stylesr.plots": "train",
     "stylesr.static_space": "onnx",
     "stylesr.training": "train",

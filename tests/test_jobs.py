@@ -3,8 +3,9 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -36,10 +37,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Path:
     return tmp_path
 
 
-def made(job: Job | None = None, workers: int = 1) -> dict[str, str]:
+def made(job: Job | None = None, workers: int = 1, cluster: str | None = None) -> dict[str, str]:
     """Run a job from in/ into out/; the status of each target."""
     job = job or Job({"./photo": 1.0})
-    outcomes = jobs.run(jobs.find("in", "out"), "out", job, workers)
+    outcomes = jobs.run(jobs.find("in", "out"), "out", job, workers, cluster=cluster)
     return {outcome.target: outcome.status for outcome in outcomes}
 
 
@@ -188,6 +189,61 @@ def test_a_killed_worker_loses_nothing_that_is_done(here: Path, scene: Scene) ->
     assert again[first.target] == "kept"
     assert len(again) == 15 and set(again.values()) == {"kept", "made"}
     assert not list(Path("out").rglob("*.part"))
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """Two workers, processes of this machine."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.mark.slow
+def test_a_cluster_loses_a_worker_but_no_picture(here: Path, scene: Scene, cluster: Any) -> None:
+    for number in range(9):
+        to_pil(Picture(scene(90, 90 + number))).save(f"in/{number}.png")
+    Path("in/b.jpg").write_bytes(b"not a picture")
+    job, items = Job({"./dots": 1.0}), jobs.find("in", "out")
+    address = cluster.scheduler_info()["address"]
+    work = jobs.run(items, "out", job, cluster=address)
+    outcomes = [next(work)]
+    processes = cluster.run(os.getpid)
+    working = next(name for name, tasks in cluster.processing().items() if tasks)
+    os.kill(processes[working], signal.SIGKILL)
+    outcomes += work
+
+    expected = {item.target.relative_to("out").as_posix(): "made" for item in items}
+    expected["b.png"] = "failed"
+    assert {outcome.target: outcome.status for outcome in outcomes} == expected
+    lines = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    assert sorted(line["target"] for line in lines) == sorted(expected)  # none twice
+    assert not list(Path("out").rglob("*.part"))
+    again = made(job)  # by this process: what the cluster made is kept
+    assert again == {name: status.replace("made", "kept") for name, status in expected.items()}
+
+
+def test_a_cluster_that_is_not_there(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(jobs, "PATIENCE", 0.3)
+    with pytest.raises(StyleSRError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9'"):
+        made(cluster="tcp://127.0.0.1:9")
+    with pytest.raises(InputError, match="a cluster has workers of its own"):
+        made(workers=2, cluster="tcp://127.0.0.1:9")
+
+
+def test_a_worker_of_a_cluster_has_the_models_of_the_job(here: Path) -> None:
+    item, job = jobs.find("in", "out")[0], Job({"./dots": 1.0})
+    for _ in range(2):
+        made(job)
+        mark = json.loads(Path("out/manifest.jsonl").read_text().splitlines()[-1])["job"]
+        assert jobs._make_there(job, mark, str(here), item).status == "made"
+        tiny.style(tiny.photo(), 2, str(here / "photo")).save_pretrained(here / "dots")
+    with pytest.raises(StyleSRError, match="has other models or another version of stylesr"):
+        jobs._make_there(job, "0" * 64, str(here), item)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Training pictures: folders of photos held in memory, cut into crops by index."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from stylesr import dicom
 from stylesr.errors import ImageError, InputError
 from stylesr.images import check, decode, to_pil
 from stylesr.resample import resize
@@ -22,8 +23,12 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", 
 LARGEST = 2000  # longest side of a training photo: more holds soft pixels and fills the memory
 
 
-def find_pictures(folder: str | Path) -> list[Path]:
+def find_pictures(folder: str | Path, *, also: Collection[str] = ()) -> list[Path]:
     """Picture files below a folder, sorted; a single file gives itself.
+
+    Args:
+        folder: to be searched.
+        also: extensions to be found beside the usual ones, such as ".dcm".
 
     Raises:
         InputError: no such folder, or no picture in it.
@@ -33,9 +38,10 @@ def find_pictures(folder: str | Path) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise InputError(f"there is no folder {str(folder)!r}")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    suffixes = SUFFIXES | set(also)
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
     if not found:
-        raise InputError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {str(folder)!r}")
+        raise InputError(f"no pictures ({', '.join(sorted(suffixes))}) in {str(folder)!r}")
     return found
 
 
@@ -51,6 +57,8 @@ def load_rgb(path: str | Path, reduce: float = 1.0, at_most: int | None = None) 
         ImageError: it cannot be read.
     """
     check(path)  # by the header: a format and a size that are read
+    if dicom.is_one(path):
+        raise ImageError(f"{str(path)!r} is DICOM, which nothing is trained on here")
     with Image.open(path) as image:
         longest = max(image.size)
         reduce = max(reduce, longest / (at_most or longest))

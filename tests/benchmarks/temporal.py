@@ -88,7 +88,7 @@ def film(path: str | Path) -> list[Frame]:
     found: list[Frame] = []
     drift = Drift()
     for _, pixels in islice(video._frames(Path(path), video.probe(path)), START, START + LENGTH):
-        frame = video._as_picture(pixels).pixels[None]
+        frame = video.as_picture(pixels).pixels[None]
         height = round(frame.shape[2] * WIDTH / frame.shape[3])
         frame = resize(frame, (height, WIDTH)).clamp(0, 1)
         down, right = drift.follow(frame[0])
