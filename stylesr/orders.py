@@ -21,6 +21,8 @@ class Choices:
         strength, brush, color, seed: as for `StyleSRPipeline`; they have no meaning for plain
             enlargement.
         detail: of plain enlargement: 0 for the base, 1 for `photo-vivid`.
+        enlarger: a chain: this model enlarges what the style has painted at the photo's own size;
+            None for one pass.
     """
 
     style: str
@@ -33,6 +35,7 @@ class Choices:
     brush: int | None = None
     color: Color = "style"
     seed: int = 0
+    enlarger: str | None = None
 
 
 @dataclass(frozen=True)
