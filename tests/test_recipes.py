@@ -334,6 +334,23 @@ def test_a_last_leg_can_minimise_the_squared_error(
     assert 0 < row["l2"] < first["l1"], "the mean of squares of differences below 1"
 
 
+@pytest.mark.parametrize("option", ["--weight-decay", "--weight-l1"])
+def test_weights_are_kept_small(
+    option: str, material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    """Both pull all of them towards zero, by about the rate at each step."""
+    words = f"--photos {material}/photos --network espcn --config channels=8 --crop 40 --batch 2"
+    words += " --steps 3 --warmup 0 --lr 1e-2 --pixel-weight 0.001 --log-every 1"
+    sizes = []
+    for out, weight in (("free", "0"), ("kept", "10")):
+        more = [option, weight, "--out", str(tmp_path / out)]
+        assert here(super_resolution, [*words.split(), *more]) == 0
+        state = checkpoint(tmp_path / out, 3)["model"]
+        sizes.append(sum(float(value.abs().sum()) for value in state.values()))
+    assert sizes[1] < 0.9 * sizes[0]
+    assert ("weights" in table(tmp_path / "kept" / "losses.csv")[0]) == (option == "--weight-l1")
+
+
 def test_bicubic_and_blind_inputs_differ(
     photo_run: Path, material: Path, tmp_path: Path, here: Callable[..., int]
 ) -> None:
