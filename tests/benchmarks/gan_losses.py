@@ -36,7 +36,7 @@ from stylesr import training
 from stylesr.data.datasets import find_pictures
 from stylesr.fidelity import hr_picture, low_resolution
 from stylesr.metrics import LPIPS, psnr_y
-from stylesr.models import SRResNet
+from stylesr.models import Generator
 from stylesr.models.discriminators import VGGDiscriminator
 from stylesr.picture import eight_bits
 from train import super_resolution
@@ -145,7 +145,7 @@ def train(folder: Path, options: argparse.Namespace, steps: int, **values: Any) 
 @torch.inference_mode()
 def enlarged(folder: Path, pictures: Sequence[Path]) -> tuple[list[Tensor], list[Tensor]]:
     """The results (1, 3, H, W) of a run's averaged weights, and the originals."""
-    net = SRResNet.from_pretrained(folder / "model")
+    net = Generator.from_pretrained(folder / "model")
     originals = [hr_picture(path, SCALE) for path in pictures]
     inputs = [low_resolution(hr, SCALE).pixels[None] for hr in originals]
     return [eight_bits(net(x, SCALE)) for x in inputs], [hr.pixels[None] for hr in originals]
