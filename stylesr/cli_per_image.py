@@ -131,6 +131,11 @@ def _add_gatys(commands: Any) -> None:
     )
     parser.add_argument("--steps", type=int, help="at each of the sizes (default: 100)")
     parser.add_argument("--style", type=float, help="its weight against the content (default: 5)")
+    parser.add_argument(
+        "--statistics",
+        choices=("gram", "moments", "normalised"),
+        help="of the works: gram as published, or means and deviations alone (default: gram)",
+    )
     parser.add_argument("--tv", type=float, help="weight of smoothness (default: 0.1)")
     parser.add_argument("--seed", type=int, help="of the noise (default: 0)")
     parser.add_argument(

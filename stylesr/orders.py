@@ -22,6 +22,8 @@ class Choices:
             enlargement.
         detail: of plain enlargement: 0 for the base, 1 for `photo-vivid`.
         style_image: file of the picture to paint like, where `style` takes any.
+        enlarger: a chain: this model enlarges what the style has painted at the photo's own size;
+            None for one pass.
     """
 
     style: str
@@ -35,6 +37,7 @@ class Choices:
     color: Color = "style"
     seed: int = 0
     style_image: str | None = None
+    enlarger: str | None = None
 
 
 @dataclass(frozen=True)

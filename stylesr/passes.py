@@ -19,6 +19,7 @@ from stylesr import tiling
 from stylesr.errors import InputError
 from stylesr.models.adain_net import AdaINNet, Statistics
 from stylesr.models.base import Generator as Net
+from stylesr.models.instance_norm import InstanceNormalised
 from stylesr.models.stylesr_net import TRUNK, StyleSRNet
 from stylesr.resample import resize
 
@@ -46,7 +47,7 @@ BRUSHES = (1, 2, 4)
 MAX_SCALE = 8
 FINE_SIDE = 1448  # longest side painted at full size: 1448² is two million pixels
 BORDER = 12  # trunk pixels around a picture that is painted: without, a style leaves a frame
-READ_SIDE = 1024  # output pixels of the copy from which an AdaINNet takes a photo's statistics
+READ_SIDE = 1024  # output pixels of the copy from which a photo's statistics are taken
 TILE_SIZE = 1024 + 2 * BORDER * TRUNK  # output pixels: pictures of 2048 and 4096 divide evenly
 WHOLE_SIZE = 1536  # output pixels up to which a picture is not divided
 WHOLE_PIXELS = 4_000_000  # of a picture that is never divided: its network reads all of it
@@ -192,9 +193,10 @@ def run_pass(
         place: of the picture in a larger scene, in input pixels down and right. Noise and trunk
             stay with the scene: a picture that has moved by whole pixels is painted as it was.
         tile_size: in output pixels, a multiple of 4; None takes 1120, and one tile for a result
-            of up to 1536². A network that reads the whole picture gets it in one tile.
-        style, strength: of an AdaINNet. It takes the picture's statistics once, from a copy of at
-            most 1024 output pixels a side, and all tiles use these.
+            of up to 1536². A network that reads the whole picture gets it in one tile; of
+            statistics alone, an AdaINNet or one with instance normalisation takes them once, from
+            a copy of at most 1024 output pixels a side, and all tiles use these.
+        style, strength: of an AdaINNet.
 
     Yields:
         (done, total) after each tile.
@@ -216,10 +218,14 @@ def run_pass(
     phase = (place[0] % multiple, place[1] % multiple)
     before = (_border(step) + phase[0], _border(step) + phase[1])
     options: dict[str, Any] = {}
-    if isinstance(net, AdaINNet):
-        assert style is not None, "a pipeline has read it"
-        content = _read(net, pixels, factor)
-        options = {"style": style, "content": content, "strength": strength}
+    alone = max(step.result) <= READ_SIDE and count_tiles(net, step, tile_size) == 1
+    with torch.inference_mode():
+        if isinstance(net, AdaINNet):
+            assert style is not None, "a pipeline has read it"
+            content = net.read(_copy(net, pixels, factor), factor)
+            options = {"style": style, "content": content, "strength": strength}
+        elif isinstance(net, InstanceNormalised) and not alone:  # alone it reads the same
+            net = net.pinned(_copy(net, pixels, factor))
     height, width = step.source
     padded = _padded_size(net, step, phase)
     output = yield from tiling.run(
@@ -271,13 +277,11 @@ def _tile_size(net: Net, step: Pass, tile_size: int | None) -> int | None:
     return tile_size // step.factor // multiple * multiple
 
 
-@torch.inference_mode()
-def _read(net: AdaINNet, pixels: Tensor, factor: int) -> Statistics:
-    """Statistics of a whole picture, from a smaller copy of it where it is large."""
+def _copy(net: Net, pixels: Tensor, factor: int) -> Tensor:
+    """The whole picture, smaller where it is large, for a network that reads its statistics."""
     reduce = max(1.0, max(pixels.shape[-2:]) * factor / READ_SIDE)
     height, width = (max(1, round(side / reduce)) for side in pixels.shape[-2:])
     if reduce > 1:
         pixels = resize(pixels, (height, width)).clamp(0, 1)
     pixels = _pad(pixels, _padded_size(net, Pass("style", (height, width), factor)), (0, 0))
-    pixels = pixels.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)
-    return net.read(pixels, factor)
+    return pixels.to(net.device, net.dtype).contiguous(memory_format=torch.channels_last)

@@ -9,7 +9,7 @@ https://arxiv.org/abs/1711.10925).
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,12 @@ from torch.nn import functional as F
 from stylesr.errors import InputError
 from stylesr.losses.perceptual import (
     DistilledVGG19,
+    Moments,
     content_loss,
     mean_grams,
+    mean_moments,
+    moment_loss,
+    moments,
     relative_gram_loss,
     total_variation,
 )
@@ -28,6 +32,7 @@ from stylesr.resample import downscale, resize
 
 __all__ = ["Fit", "gatys", "prior"]
 
+Statistics: TypeAlias = Literal["gram", "moments", "normalised"]
 Report: TypeAlias = Callable[[int, int], object]  # takes what is done, and all there is to do
 
 # -- Gatys ----------------------------------------------------------------------------------------
@@ -50,6 +55,7 @@ def gatys(
     style: float = 5.0,
     tv: float = 0.1,
     seed: int = 0,
+    statistics: Statistics = "gram",
     report: Report | None = None,
 ) -> Tensor:
     """Paint a photo by changing its pixels until their features are those of photo and works.
@@ -69,6 +75,9 @@ def gatys(
         style: weight against the content's.
         tv: weight of the total variation, against noise.
         seed: of the noise.
+        statistics: of the works' features: "gram" matrices as published; "moments", means and
+            deviations alone, which take colours and contrast but less of the drawing; or
+            "normalised" ones, where every channel counts as much.
         report: is told after each ten steps.
 
     Returns:
@@ -88,6 +97,8 @@ def gatys(
         raise InputError("gatys needs at least one work whose style it takes")
     if start not in ("photo", "noise"):
         raise InputError(f"start must be photo or noise, got {start!r}")
+    if statistics not in get_args(Statistics):
+        raise InputError(f"statistics are gram, moments or normalised, got {statistics!r}")
     if min(sizes, steps) < 1 or min(style, tv) < 0:
         raise InputError(
             f"sizes and steps are at least 1, style and tv at least 0; got sizes {sizes}, "
@@ -101,8 +112,9 @@ def gatys(
         with torch.no_grad():
             target = _reduced(photo, factor)
             wanted = network(target)
-            grams = mean_grams(network, [_reduced(work, factor) for work in works])
-        objective = _Objective(network, wanted, grams, style, tv)
+            seen = [_reduced(work, factor) for work in works]
+            goal = mean_grams(network, seen), mean_moments(network, seen)
+        objective = _Objective(network, wanted, *goal, statistics, style, tv)
         smaller = resize(painted, (target.shape[2], target.shape[3]))
         for leg, painted in enumerate(_descend(smaller, objective, legs), 1):  # noqa: B007
             if report:
@@ -117,15 +129,21 @@ class _Objective:
     network: DistilledVGG19
     wanted: Mapping[str, Tensor]
     grams: Mapping[str, Tensor]
+    moments: Mapping[str, Moments]
+    statistics: Statistics
     style: float
     tv: float
 
     def __call__(self, pixels: Tensor) -> Tensor:
         seen = self.network(pixels.contiguous(memory_format=torch.channels_last))
         loss = content_loss(seen, self.wanted, CONTENT_LAYERS)
-        grams = self.network.grams(seen)
-        loss = loss + self.style * relative_gram_loss(grams, self.grams, STYLE_LAYERS)
-        return loss + self.tv * total_variation(pixels)
+        if self.statistics == "gram":
+            apart = relative_gram_loss(self.network.grams(seen), self.grams, STYLE_LAYERS)
+        else:
+            normalised = self.statistics == "normalised"
+            found = moments(seen)
+            apart = moment_loss(found, self.moments, STYLE_LAYERS, normalised=normalised)
+        return loss + self.style * apart + self.tv * total_variation(pixels)
 
 
 def _descend(picture: Tensor, objective: _Objective, legs: int) -> Iterator[Tensor]:

@@ -210,6 +210,7 @@ class Studio:
             if choices.style_image is None:
                 raise InputError(f"{choices.style!r} needs a picture to paint like")
             self.measure(choices.style_image)
+        paints = choices.style != self.names[0]
         return {
             "style": style,
             "scale": self.scale(size, choices),
@@ -218,6 +219,7 @@ class Studio:
             "color": choices.color,
             "seed": choices.seed,
             "style_image": choices.style_image,
+            "enlarger": choices.enlarger if paints else None,
         }
 
     def estimate(self, size: Size, choices: Choices) -> float:
@@ -226,9 +228,9 @@ class Studio:
         Loads the models; the first time, if nothing was painted yet, measures on a small picture.
         """
         plan = self.pipeline.plan(size, **self.options(size, choices))
-        if not self.rates:
+        if "compute" not in self.rates:
             self._probe()
-        seconds = plan.work * self.rates["compute"]
+        seconds = plan.work * self.rates.get(_computing(plan), self.rates["compute"])
         if _is_worth_a_sketch(size, plan):
             seconds *= 1 + 1 / SKETCH_WORTH
         return seconds + plan.height * plan.width * self.rates["write"]
@@ -286,7 +288,7 @@ class Studio:
         result = yield from self._timed(pipe.stream(picture, **options))
         painted = time.perf_counter()
         if plan.work:
-            self._learn("compute", painted - began, plan.work)
+            self._learn(_computing(plan), painted - began, plan.work)
         metadata = {**MARK, "Description": self._description(plan, options["scale"])}
         result = replace(result, metadata=metadata)
 
@@ -356,14 +358,17 @@ class Studio:
     def _description(self, plan: Plan, scale: float) -> str:
         """The parameters as JSON: what, and by which weights, a picture can be made again with."""
         marks = self.pipeline.fingerprints
+        chained = [plan.enlarger] if plan.enlarger else []
+        names = dict.fromkeys([*(name for name, _ in plan.weights), *chained])
         return json.dumps(
             {
                 "scale": round(scale, 4),
                 "weights": {name: round(weight, 4) for name, weight in plan.weights},
+                **({"enlarger": plan.enlarger} if chained else {}),
                 "brush": plan.brush,
                 "color": plan.color,
                 "seed": plan.seed,
-                "models": {name: marks[name][:12] for name, _ in plan.weights},
+                "models": {name: marks[name][:12] for name in names},
             }
         )
 
@@ -374,8 +379,8 @@ class Studio:
 
         Args:
             photo, folder, choices: as for `paint`.
-            other: a model's name; "bicubic" for plain interpolation; "two-stages" for the style
-                at the photo's own size, enlarged afterwards.
+            other: a model's name, which works in one pass; "bicubic" for plain interpolation;
+                "two-stages" for the style at the photo's own size, enlarged afterwards.
 
         Returns:
             A JPEG file of the size of `Painting.after`, as the generator's value.
@@ -387,9 +392,9 @@ class Studio:
         stages: list[Choices] = []
         if other == TWO_STAGES:
             plain = Choices(self.names[0], scale=scale)
-            stages = [replace(choices, scale=1, width=None), plain]
+            stages = [replace(choices, scale=1, width=None, enlarger=None), plain]
         elif other != BICUBIC:
-            stages = [replace(choices, style=other, mix=None, detail=0)]
+            stages = [replace(choices, style=other, mix=None, detail=0, enlarger=None)]
         for stage in stages:
             options = self.options((result.height, result.width), stage)
             result = yield from self._timed(self.pipeline.stream(result, **options))
@@ -595,6 +600,11 @@ def _is_worth_a_sketch(size: Size, plan: Plan) -> bool:
     return plan.work > SKETCH_WORTH * SKETCH_SIDE**2 and plan.height * plan.width > SKETCH_SIDE**2
 
 
+def _computing(plan: Plan) -> str:
+    """The rate of what computes: a chain's other network has another one."""
+    return f"compute {plan.enlarger}" if plan.enlarger else "compute"
+
+
 def _of_many(place: int, count: int, step: Progress, seconds: float) -> Progress:
     return Progress(place * step.total + step.done, count * step.total, seconds)
 
@@ -609,6 +619,8 @@ def _file_name(photo: str | Path, choices: Choices, base: str, plan: Plan) -> st
     styles = [] if choices.style == base else [choices.style]
     if styles and choices.mix and choices.mix != choices.style:
         styles.append(choices.mix)
+    if styles and choices.enlarger:
+        styles.append(choices.enlarger)
     size = f"{plan.width}px" if choices.width else f"x{choices.scale:g}"
     return "-".join([stem, *styles, size]) + ".png"
 

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import app
 from stylesr.errors import InputError
+from stylesr.models import SRCNN
 from stylesr.orders import Painting
 from stylesr.page import parts
 from stylesr.page.words import CHINESE, ENGLISH, Words
@@ -57,7 +58,8 @@ expect.set_options(timeout=PATIENCE)
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     folder = tmp_path_factory.mktemp("models")
     photo = tiny.photo()
-    nets = {"photo": photo, "dots": tiny.style(photo, 1), "big-waves": tiny.style(photo, 2)}
+    styles = {"dots": tiny.style(photo, 1), "big-waves": tiny.style(photo, 2)}
+    nets = {"photo": photo, **styles, "srcnn-x4": SRCNN(channels=4)}
     for name, net in nets.items():
         net.save_pretrained(folder / name)
     painter().save_pretrained(folder / "any-style")
@@ -294,7 +296,7 @@ def test_options_reach_the_pipeline(visit: Open, studio: Studio, cat: Path) -> N
     v.choose("Width…")
     v.page.get_by_label("Width of the result in pixels").fill("100")
     v.page.get_by_label("number input for Strength of the style").first.fill("0.5")
-    v.page.get_by_text("Mix, brush, colours, variation").click()
+    v.page.get_by_text("Mix, brush, colours, variation, chain").click()
     v.pick("#mix", "Dots")
     v.page.get_by_label("number input for Share of the second style").fill("0.25")
     v.choose("Medium")
@@ -308,6 +310,23 @@ def test_options_reach_the_pipeline(visit: Open, studio: Studio, cat: Path) -> N
     mix = {"big-waves": 0.75, "dots": 0.25}
     expected = studio.pipeline(cat, style=mix, scale=2.5, **options).images[0]
     assert np.array_equal(pixels(file), np.asarray(expected))
+
+
+def test_a_style_is_chained_with_another_network(visit: Open, studio: Studio, cat: Path) -> None:
+    v = visit(PHONE)
+    v.upload(cat)
+    v.page.get_by_text("Mix, brush, colours, variation, chain").click()
+    v.pick("#enlarger", "SRCNN")
+    v.paint()
+    name, file = v.download()
+    assert name == "cat-dots-srcnn-x4-x4.png"
+    expected = studio.pipeline(cat, style="dots", enlarger="srcnn-x4", scale=4).images[0]
+    assert np.array_equal(pixels(file), np.asarray(expected))
+    assert v.fits()
+    v.choose("Enlarge only")
+    expect(v.page.locator("#enlarger")).to_be_hidden()
+    v.paint()
+    assert v.download()[0] == "cat-x4.png", "what is enlarged only is not chained"
 
 
 def test_the_switch_turns_labels_notices_and_errors(
@@ -354,10 +373,10 @@ def test_compare_shows_all_ways_and_measures(visit: Open, cat: Path) -> None:
     v.page.get_by_label("My photo is the original").check()
     v.page.locator("#compare-start").click()
     rows = v.page.locator("#figures tbody tr")
-    expect(rows).to_have_count(4)
+    expect(rows).to_have_count(5)
     expect(rows.first).to_have_text(re.compile(r"Bicubic40 × 28, 0\.0 MB\d+\.\d\d s\d+\.\d\d dB"))
     expect(v.page.locator("#gallery .caption-label")).to_have_text(
-        ["Bicubic", "Enlarge only", "Dots", "Big waves"]
+        ["Bicubic", "Enlarge only", "SRCNN", "Dots", "Big waves"]
     )
     v.pick("#left", "Big waves")
     expect(v.page.get_by_text("Big waves · Dots")).to_be_visible()

@@ -11,18 +11,23 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stylesr import training
 from stylesr.models import CompactNet, StyleSRNet, TransformerNet
+from stylesr.models.discriminators import VGGDiscriminator
 from stylesr.picture import Picture, to_pil
 from tests import tiny, tiny_features
 from tests.benchmarks import (
     ablation,
     deep_image_prior,
+    equal_size,
+    gan_losses,
     live,
     quality_and_speed,
     temporal,
     throughput,
     two_stage,
 )
+from train import super_resolution
 
 OURS = {0.5: (0.8, 0.2), 1.0: (0.4, 0.6), 1.25: (0.3, 0.7)}
 
@@ -211,6 +216,72 @@ def test_deep_image_prior_prints_a_row_for_each_task(
     without = [float(line.split(" | ")[2]) for line in lines[2:]]
     assert without[1] == pytest.approx(25.0, abs=0.8), "σ 25 is 14.4 in luma"
     assert len(list(out.iterdir())) == 6
+
+
+# -- adversarial losses ---------------------------------------------------------------------------
+
+
+def test_gan_losses_trains_each_and_prints_a_row(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gan_losses, "CHANNELS", 4)
+    monkeypatch.setattr(gan_losses, "CRITIC", 2)
+    monkeypatch.setattr(gan_losses, "JUDGED", 32)
+    names = ["pixels alone", "hinge", "Wasserstein, gradient penalty"]
+    monkeypatch.setattr(gan_losses, "LOSSES", {name: gan_losses.LOSSES[name] for name in names})
+    photos, out = str(folder / "photos"), folder / "losses"
+    options = ["--start-steps", "1", "--steps", "2", "--crop", "48", "--batch", "2"]
+    gan_losses.main([photos, photos, *options, "--out", str(out)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    rows = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in lines[2:]}
+    assert list(rows) == ["the start", *names]
+    assert rows["pixels alone"][2:4] == ["–", "–"] and rows[names[2]][2] == "–"
+    assert 0.9 < float(rows["hinge"][2]) < 1.1, "nothing is learnt in two steps"
+    critic = training.load_checkpoint(out / "hinge" / "checkpoints")["critic"]
+    assert critic.keys() == VGGDiscriminator(2).state_dict().keys()
+    weights = [path.stat().st_mtime_ns for path in out.glob("*/model/model.safetensors")]
+    gan_losses.main([photos, photos, *options, "--out", str(out)])
+    again = [path.stat().st_mtime_ns for path in out.glob("*/model/model.safetensors")]
+    assert again == weights, "what is there is not trained again"
+
+
+def test_equal_size_prints_a_row_for_each_network(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"SRResNet": ["channels=4", "blocks=1"], "SPAN": ["channels=4"]}
+    networks = {name: (equal_size.NETWORKS[name][0], config) for name, config in small.items()}
+    monkeypatch.setattr(equal_size, "NETWORKS", networks)
+    photos, options = str(folder / "photos"), ["--steps", "1", "--crop", "48", "--batch", "2"]
+    equal_size.main([photos, photos, *options, "--out", str(folder / "sizes")])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == list(small)
+    assert " K | " in lines[2] and float(lines[2].split(" | ")[1]) > 5
+
+
+def test_the_networks_have_one_size() -> None:
+    sizes = []
+    for network, config in equal_size.NETWORKS.values():
+        values = {name: json.loads(value) for name, _, value in (c.partition("=") for c in config)}
+        net = super_resolution.NETWORKS[network](**values)
+        sizes.append(sum(parameter.numel() for parameter in net.parameters()))
+    assert max(sizes) < 1.1 * min(sizes)
+
+
+def test_the_same_pattern_everywhere_is_no_variety(noise: Callable[..., Tensor]) -> None:
+    start = [noise(1, 3, 64, 96, seed=k) for k in range(2)]
+    pattern = noise(1, 3, 4, 4, seed=9).tile(16, 24) - 0.5
+    stamped = [x + 0.1 * pattern for x in start]
+    assert gan_losses.variety(stamped, start) == pytest.approx(0, abs=1e-5)
+    own = [
+        x + 0.1 * torch.randn(x.shape, generator=torch.manual_seed(k))
+        for k, x in enumerate(start, 3)
+    ]
+    assert gan_losses.variety(own, start) == pytest.approx(1, abs=0.02)
+
+
+def test_the_swing_is_the_largest_fall(tmp_path: Path) -> None:
+    (tmp_path / "figures.csv").write_text("step,Set5_x4\n1,29\n2,28.5\n3,30\n4,28.8\n")
+    assert gan_losses.swing(tmp_path) == pytest.approx(1.2)
 
 
 # -- films, and many pictures -------------------------------------------------------------------

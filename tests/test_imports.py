@@ -52,6 +52,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 EXTRAS = {
     "app": "app",
     "train": "train",
+    "stylesr.data.hub_datasets": "datasets",
     "stylesr.export": "onnx",
     "stylesr.live": "video",
     "stylesr.plots": "train",

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -24,6 +25,7 @@ from stylesr.losses.adversarial import (
 from stylesr.losses.perceptual import (
     FINGERPRINT,
     DistilledVGG19,
+    Moments,
     consistency_loss,
     content_loss,
     edge_loss,
@@ -33,6 +35,9 @@ from stylesr.losses.perceptual import (
     half,
     lattice_loss,
     mean_grams,
+    mean_moments,
+    moment_loss,
+    moments,
     phase_loss,
     recolor_loss,
     relative_gram_loss,
@@ -273,6 +278,53 @@ def test_mean_grams_weighs_works_alike_whatever_their_size(
     for layer in LAYERS:
         each = [network.grams(network(work))[layer] for work in (small, large)]
         assert torch.allclose(both[layer], (each[0] + each[1]) / 2)
+
+
+# -- means and deviations -----------------------------------------------------------------------
+
+
+def test_moments_are_those_of_numpy(noise: Noise) -> None:
+    features = noise(2, 3, 5, 7)
+    (mean, deviation) = moments({"a": features.bfloat16()})["a"]
+    values = features.bfloat16().float().numpy().reshape(2, 3, -1)
+    assert mean.dtype == deviation.dtype == torch.float32
+    assert np.allclose(mean, values.mean(-1), atol=1e-5)
+    assert np.allclose(deviation, values.std(-1), atol=1e-5)
+
+
+def test_moment_loss_by_hand() -> None:
+    target = {"a": Moments(torch.tensor([[3.0, 1.0]]), torch.tensor([[2.0, 0.5]]))}
+    ours = {"a": Moments(torch.tensor([[3.0, 1.0], [4.0, 2.0]]), torch.tensor([[2.0, 0.5]] * 2))}
+    ours["b"], target["b"] = (Moments(torch.ones(1, 1) * k, torch.ones(1, 1)) for k in (3, 1))
+    weights = {"a": 1.0, "b": 3.0}
+    # a: nothing, and 1 + 1 of 9 + 1 + 4 + 1/4; b: 4 of 1 + 1
+    expected = (1 * (0 + 2 / 14.25) / 2 + 3 * 2) / 4
+    assert moment_loss(ours, target, weights).item() == pytest.approx(expected)
+    # in the work's deviations, a: the mean of 1/4 and 1/0.25; b: 4
+    expected = (1 * (0 + (0.25 + 4) / 2) / 2 + 3 * 4) / 4
+    assert moment_loss(ours, target, weights, normalised=True).item() == pytest.approx(expected)
+
+
+def test_moments_of_works_are_averaged_and_the_work_itself_is_near(
+    network: DistilledVGG19, noise: Noise
+) -> None:
+    small, large = noise(1, 3, 32, 32), noise(1, 3, 64, 96, seed=1) ** 2
+    both = mean_moments(network, [small, large])
+    each = [moments(network(work)) for work in (small, large)]
+    weights = dict.fromkeys(LAYERS, 1.0)
+    for layer in LAYERS:
+        for k in range(2):
+            assert torch.allclose(both[layer][k], (each[0][layer][k] + each[1][layer][k]) / 2)
+    for normalised in (False, True):
+        assert moment_loss(each[0], each[0], weights, normalised=normalised).item() == 0
+        assert moment_loss(each[1], each[0], weights, normalised=normalised).item() > 1e-3
+
+
+def test_a_flat_picture_has_a_slope(noise: Noise) -> None:
+    flat = torch.full((1, 2, 4, 4), 0.5, requires_grad=True)
+    goal = moments({"a": noise(1, 2, 4, 4)})
+    moment_loss(moments({"a": flat}), goal, {"a": 1.0}, normalised=True).backward()
+    assert flat.grad is not None and flat.grad.isfinite().all() and flat.grad.any()
 
 
 # -- other terms --------------------------------------------------------------------------------

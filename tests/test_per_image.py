@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +19,9 @@ from stylesr.losses.perceptual import (
     DistilledVGG19,
     content_loss,
     mean_grams,
+    mean_moments,
+    moment_loss,
+    moments,
     relative_gram_loss,
 )
 from stylesr.metrics import psnr_y
@@ -96,6 +99,23 @@ def test_gatys_without_style_or_steps_to_speak_of_leaves_the_photo(
     network: DistilledVGG19, photo: Tensor, work: Tensor
 ) -> None:
     torch.testing.assert_close(gatys(photo, [work], network, steps=10, style=0, tv=0), photo)
+
+
+@pytest.mark.parametrize("statistics", ["moments", "normalised"])
+def test_gatys_by_means_and_deviations(
+    network: DistilledVGG19, photo: Tensor, work: Tensor, statistics: Any
+) -> None:
+    painted = gatys(photo, [work], network, steps=20, tv=0, statistics=statistics)
+    goal = mean_moments(network, [work])
+    normalised = statistics == "normalised"
+    before, after = (
+        float(moment_loss(moments(network(x)), goal, STYLE_LAYERS, normalised=normalised))
+        for x in (photo, painted)
+    )
+    assert after < 0.2 * before
+    assert not torch.equal(painted, gatys(photo, [work], network, steps=20, tv=0))
+    with pytest.raises(InputError, match="gram, moments or normalised, got 'means'"):
+        gatys(photo, [work], network, statistics=cast(Any, "means"))
 
 
 def test_gatys_takes_the_mean_of_several_works(

@@ -857,10 +857,27 @@ def test_what_no_chain_can_do_is_refused(
 
 def test_a_picture_too_large_to_be_read_whole_is_refused(chain: StyleSRPipeline) -> None:
     side = int(WHOLE_PIXELS**0.5)
-    chain.plan((side, side), style="udnie", scale=1)
+    chain.plan((side, side), style="facade", scale=1)
     with pytest.raises(InputError, match=f"as a whole.*{side + 4}×{side}.* or give a larger brush"):
-        chain.plan((side, side + 4), style="udnie", scale=1)
-    chain.plan((side, side + 4), style="udnie", scale=1, brush=2)
+        chain.plan((side, side + 4), style="facade", scale=1)
+    chain.plan((side, side + 4), style="facade", scale=1, brush=2)
+
+
+@pytest.mark.parametrize("style", ["udnie", "monet"])
+def test_tiles_of_what_reads_statistics_equal_the_whole(
+    chain: StyleSRPipeline, scene: Scene, style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the picture itself, and where it is larger of a small copy of it."""
+    image = Picture(scene(150, 130))
+    whole = pixels(chain, image, style=style, scale=1)
+    assert chain.plan((150, 130), style=style, scale=1, tile_size=64).tiles == 9
+    tiled = pixels(chain, image, style=style, scale=1, tile_size=64)
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+    monkeypatch.setattr("stylesr.passes.READ_SIDE", 100)
+    by_copy = pixels(chain, image, style=style, scale=1)
+    assert (by_copy - whole).abs().max() > 1e-3
+    tiled = pixels(chain, image, style=style, scale=1, tile_size=64)
+    torch.testing.assert_close(tiled, by_copy, atol=1e-5, rtol=0)
 
 
 def test_painters_are_loaded_saved_and_find_what_enlarges(folders: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from stylesr import hub
 from stylesr import studio as studios
 from stylesr.discovery import discover
 from stylesr.errors import ImageError, InputError, ModelError
+from stylesr.models import SRCNN
 from stylesr.orders import Batch, Choices, Painting, Sketch
 from stylesr.pipeline import Progress, StyleSRPipeline
 from stylesr.studio import Studio
@@ -222,6 +223,25 @@ def test_detail_lies_between_the_photo_models(
     assert np.array_equal(pixels(painting.file), np.asarray(expected))
     plain = paint(studio, cat, tmp_path, style="photo")
     assert not np.array_equal(pixels(plain.file), np.asarray(expected))
+
+
+def test_a_chain_is_that_of_the_pipeline(models: list[Path], cat: Path, tmp_path: Path) -> None:
+    SRCNN(channels=4, scale=2).save_pretrained(tmp_path / "srcnn")
+    studio = Studio([*models, tmp_path / "srcnn"])
+    assert studio.enlargers == ["srcnn"] and studio.styles == ["dots", "waves"]
+    painting = paint(studio, cat, tmp_path, enlarger="srcnn")
+    expected = studio.pipeline(cat, style="dots", scale=2, enlarger="srcnn").images[0]
+    assert np.array_equal(pixels(painting.file), np.asarray(expected))
+    assert painting.file.name == "my-cat-1-dots-srcnn-x2.png"
+    told = json.loads(painting.metadata["Description"])
+    assert told["enlarger"] == "srcnn" and list(told["models"]) == ["dots", "srcnn"]
+    choices = chosen(enlarger="srcnn")
+    assert studio.estimate((30, 40), choices) > 0, "its own rate is known, the other's measured"
+    in_one = paint(studio, cat, tmp_path)
+    shown = drain(studio.compare(cat, tmp_path, choices, "dots"))
+    assert shown.read_bytes() == in_one.after.read_bytes(), "other ways work in one pass"
+    alone = paint(studio, cat, tmp_path, style="photo", enlarger="srcnn")
+    assert "enlarger" not in json.loads(alone.metadata["Description"])
 
 
 def test_detail_needs_its_model(studio: Studio) -> None:

@@ -97,6 +97,8 @@ class Recipe:
     critic_lr: float = 4e-4
     r1: float = 0.0  # weight of the penalty on its slope at photos
     gradient_penalty: float = 0.0  # weight of WGAN-GP's on its slope between photos and results
+    weight_decay: float = 0.0  # L2: pulls all weights towards zero, against knowing few photos
+    weight_l1: float = 0.0  # weight of the sum of their absolute values, which makes many zero
     ema: float = 0.999
     seed: int = 0
     mixed_precision: Literal["no", "bf16"] = "no"  # "bf16" where the processor has it
@@ -146,7 +148,10 @@ def main(recipe: Recipe) -> None:
     enlarger = EveryFactor(model)
     ema = training.average(model, recipe.ema)
     optimizer = torch.optim.Adam(
-        [p for p in model.parameters() if p.requires_grad], lr=recipe.lr, betas=(0.9, 0.99)
+        [p for p in model.parameters() if p.requires_grad],
+        lr=recipe.lr,
+        betas=(0.9, 0.99),
+        weight_decay=recipe.weight_decay,
     )
     scheduler = training.schedule(optimizer, recipe.steps, recipe.warmup, recipe.cooldown)
     stop = training.EarlyStop(recipe.patience)
@@ -227,6 +232,9 @@ def main(recipe: Recipe) -> None:
             with accelerator.autocast():
                 opinions = [critic(x).float() for x in ([sr, hr] if gan.relative else [sr])]
             losses["adversarial"] = recipe.adversarial * gan.generator(*opinions)
+        if recipe.weight_l1:
+            sizes = [p.abs().sum() for p in model.parameters() if p.requires_grad]
+            losses["weights"] = recipe.weight_l1 * torch.stack(sizes).sum()
         loss = torch.stack(list(losses.values())).sum()
         accelerator.backward(loss)
         sound = g_finite(accelerator.clip_grad_norm_(enlarger.parameters(), 1.0))
@@ -310,7 +318,8 @@ def check(recipe: Recipe) -> None:
     judged = bool(recipe.perceptual_weight or recipe.adversarial)
     names = ("pixel_weight", "perceptual_weight", "lattice", "spectrum", "adversarial", "r1")
     crop = 32 + STRIDE if judged else 28 if recipe.lattice else 16
-    least = {**dict.fromkeys(names, 0), "gradient_penalty": 0, "critic": 1, "crop": crop}
+    names += ("gradient_penalty", "weight_decay", "weight_l1")
+    least = {**dict.fromkeys(names, 0), "critic": 1, "crop": crop}
     training.check_run(recipe, batch=len(FACTORS) if recipe.network == "stylesr" else 1, **least)
     multiple = 8 if recipe.adversarial else 4
     if recipe.crop % multiple:

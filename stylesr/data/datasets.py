@@ -3,6 +3,7 @@
 import random
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from stylesr import dicom
+from stylesr.data.hub_datasets import PREFIX, hub_pictures
 from stylesr.errors import ImageError, InputError
 from stylesr.images import check, decode, to_pil
 from stylesr.resample import resize
@@ -45,11 +47,12 @@ def find_pictures(folder: str | Path, *, also: Collection[str] = ()) -> list[Pat
     return found
 
 
-def load_rgb(path: str | Path, reduce: float = 1.0, at_most: int | None = None) -> Tensor:
+def load_rgb(path: str | Path | bytes, reduce: float = 1.0, at_most: int | None = None) -> Tensor:
     """Read a picture as a (3, H, W) uint8 tensor in sRGB.
 
     Args:
-        path: of a picture; its orientation and colour profile are applied, transparency is not.
+        path: of a picture, or the bytes of its file; its orientation and colour profile are
+            applied, transparency is not.
         reduce: make it smaller by this factor (bicubic, antialiased).
         at_most: make it smaller still where its longest side is more pixels than this.
 
@@ -58,8 +61,8 @@ def load_rgb(path: str | Path, reduce: float = 1.0, at_most: int | None = None) 
     """
     check(path)  # by the header: a format and a size that are read
     if dicom.is_one(path):
-        raise ImageError(f"{str(path)!r} is DICOM, which nothing is trained on here")
-    with Image.open(path) as image:
+        raise ImageError(f"{dicom.called(path)} is DICOM, which nothing is trained on here")
+    with Image.open(BytesIO(path) if isinstance(path, bytes) else path) as image:
         longest = max(image.size)
         reduce = max(reduce, longest / (at_most or longest))
         if at_most and longest > at_most:  # a JPEG can be decoded at 1/2, 1/4 or 1/8: much faster
@@ -77,22 +80,37 @@ def load_folder(
 ) -> list[Tensor]:
     """Read a folder of pictures; those with a side below `at_least` pixels are left out.
 
-    Pictures of more than `at_most` pixels a side, 2000 where it is left out, are made smaller.
+    So are those that cannot be read, which are listed: others are drawn in their place, the same
+    ones in every run. Pictures of more than `at_most` pixels a side, 2000 where it is left out, are
+    made smaller.
+
+    Args:
+        folder: or a dataset of the Hub, as `hub_pictures` takes it: hub:user/name.
+        at_least, reduce, at_most: sides in pixels, and a factor, as above and for `load_rgb`.
 
     Raises:
         InputError: more than one in a hundred cannot be read, or none is large enough.
     """
-    pictures, broken, paths = [], [], find_pictures(folder)
-    for path in tqdm(paths, desc=f"reading {folder}", leave=False, disable=None):
+    pictures: list[Tensor] = []
+    broken: list[str] = []
+    files: Iterable[tuple[str, Path | bytes]]
+    if str(folder).startswith(PREFIX):
+        files = hub_pictures(str(folder))
+    else:
+        files = [(path.name, path) for path in find_pictures(folder)]
+    for name, file in tqdm(files, desc=f"reading {folder}", leave=False, disable=None):
         try:
-            pictures.append(load_rgb(path, reduce, at_most or LARGEST))
+            pictures.append(load_rgb(file, reduce, at_most or LARGEST))
         except ImageError:
-            broken.append(path.name)
-    if len(broken) * 100 > len(paths):
+            broken.append(name)
+    count = len(pictures) + len(broken)
+    if len(broken) * 100 > count:
         raise InputError(
-            f"{len(broken)} of {len(paths)} pictures in {str(folder)!r} cannot be read, "
+            f"{len(broken)} of {count} pictures in {str(folder)!r} cannot be read, "
             f"for example {', '.join(broken[:3])}; take them out"
         )
+    if broken:
+        tqdm.write(f"left out of {folder}, as they cannot be read: {', '.join(broken)}")
     large = [p for p in pictures if min(p.shape[1:]) >= at_least]
     if not large:
         raise InputError(

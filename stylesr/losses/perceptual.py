@@ -9,7 +9,7 @@ Wang et al., CVPR 2020, https://arxiv.org/abs/2003.08436; MIT licence).
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -21,6 +21,7 @@ from stylesr.errors import ModelError
 
 __all__ = [
     "DistilledVGG19",
+    "Moments",
     "consistency_loss",
     "content_loss",
     "edge_loss",
@@ -29,6 +30,9 @@ __all__ = [
     "half",
     "lattice_loss",
     "mean_grams",
+    "mean_moments",
+    "moment_loss",
+    "moments",
     "phase_loss",
     "recolor_loss",
     "relative_gram_loss",
@@ -165,6 +169,67 @@ def relative_gram_loss(
         if bounded:
             scale = (scale + ours.detach().square().sum((-2, -1))) / 2
         terms.append(weight * ((ours - goal).square().sum((-2, -1)) / scale).mean())
+    return torch.stack(terms).sum() / sum(weights.values())
+
+
+class Moments(NamedTuple):
+    """Mean and standard deviation of each channel, (N, C) each, in float32."""
+
+    mean: Tensor
+    deviation: Tensor
+
+
+def moments(features: Mapping[str, Tensor]) -> dict[str, Moments]:
+    """Those of features (N, C, H, W), by layer."""
+    found = {}
+    for layer, f in features.items():
+        variance, mean = torch.var_mean(f.float(), (2, 3), correction=0)
+        found[layer] = Moments(mean, (variance + 1e-8).sqrt())  # flat ones have a slope, too
+    return found
+
+
+@torch.no_grad()
+def mean_moments(network: DistilledVGG19, pictures: Sequence[Tensor]) -> dict[str, Moments]:
+    """By layer, averaged over pictures (1, 3, H, W) of any size."""
+    each = [moments(network(picture)) for picture in pictures]
+    means = {layer: [found[layer] for found in each] for layer in each[0]}
+    return {
+        layer: Moments(*(torch.stack(parts).mean(0) for parts in zip(*found, strict=True)))
+        for layer, found in means.items()
+    }
+
+
+def moment_loss(
+    found: Mapping[str, Moments],
+    target: Mapping[str, Moments],
+    weights: Mapping[str, float],
+    *,
+    normalised: bool = False,
+) -> Tensor:
+    """Weighted mean over layers of how far means and deviations are from a style's.
+
+    The style loss of AdaIN (Huang and Belongie, 2017, https://arxiv.org/abs/1703.06868): squared
+    differences of both, here relative to the squares of the style's. It asks for less than Gram
+    matrices do: not for which features go together.
+
+    Args:
+        found: by layer.
+        target: by layer; N is 1 or that of `found`.
+        weights: of the layers.
+        normalised: measure each channel in units of the style's own deviation, so that one of
+            small range counts as much as one of large.
+    """
+    terms = []
+    for layer, weight in weights.items():
+        ours, goal = found[layer], target[layer]
+        apart = (ours.mean - goal.mean).square() + (ours.deviation - goal.deviation).square()
+        if normalised:
+            floor = 1e-3 * goal.deviation.mean(-1, keepdim=True)  # of channels that do nothing
+            relative = (apart / goal.deviation.maximum(floor).square()).mean(-1)
+        else:
+            size = goal.mean.square() + goal.deviation.square()
+            relative = apart.sum(-1) / size.sum(-1)
+        terms.append(weight * relative.mean())
     return torch.stack(terms).sum() / sum(weights.values())
 
 

@@ -9,15 +9,16 @@ from typing import ClassVar, cast
 from torch import Tensor, nn
 
 from stylesr.models.base import Generator, check_range
+from stylesr.models.instance_norm import InstanceNormalised
 
 __all__ = ["ResnetGenerator"]
 
 
-class ResnetGenerator(Generator):
+class ResnetGenerator(InstanceNormalised, Generator):
     """Repaints a picture at its own size.
 
-    Instance normalisation reads the mean and the variance of the whole picture, so
-    `receptive_field` is None: tiles get other colours and contrasts than the whole.
+    Instance normalisation reads means and variances of the whole picture: for tiles take them
+    beforehand, by `pinned`. Otherwise they get other colours and contrasts than the whole.
 
     Args:
         channels: width at full size, 4 to 128, as published 64; twice and four times that at half
@@ -36,6 +37,7 @@ class ResnetGenerator(Generator):
         full = check_range("channels", channels, 4, 128)
         check_range("blocks", blocks, 1, 16)
         half, quarter = 2 * full, 4 * full
+        self._radius = 8 * blocks + 12  # two 3×3 convolutions a block at a quarter, and the rest
         self.encoder = nn.Sequential(
             nn.Conv2d(3, full, 7, padding=3, padding_mode="reflect"),
             *_normalised(full),
@@ -63,9 +65,9 @@ class ResnetGenerator(Generator):
         """It does."""
         return True
 
-    def receptive_field(self, scale: int) -> None:
-        """None: the normalisation reads the whole picture."""
-        return None
+    def receptive_field(self, scale: int) -> int:
+        """Input pixels on which an output pixel depends beside the statistics."""
+        return self._radius
 
     def forward(self, x: Tensor, scale: int = 1) -> Tensor:
         """Translate.

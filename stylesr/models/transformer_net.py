@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stylesr.models.base import Generator, check_range
+from stylesr.models.instance_norm import InstanceNormalised
 
 __all__ = ["TransformerNet"]
 
 
-class TransformerNet(Generator):
+class TransformerNet(InstanceNormalised, Generator):
     """Repaints a picture at its own size.
 
-    Instance normalisation reads the mean and the variance of the whole picture, so
-    `receptive_field` is None: tiles get other colours and contrasts than the whole.
+    Instance normalisation reads means and variances of the whole picture: for tiles take them
+    beforehand, by `pinned`. Otherwise they get other colours and contrasts than the whole.
 
     Args:
         channels: width at full size, 4 to 128; twice and four times that at half and at a quarter.
@@ -38,6 +39,7 @@ class TransformerNet(Generator):
         full = check_range("channels", channels, 4, 128)
         check_range("blocks", blocks, 1, 16)
         half, quarter = 2 * full, 4 * full
+        self._radius = 8 * blocks + 16  # two 3×3 convolutions a block at a quarter, and the rest
         self.encoder = nn.Sequential(
             NormalisedConv(3, full, 9),
             nn.ReLU(),
@@ -66,9 +68,9 @@ class TransformerNet(Generator):
         """It does."""
         return True
 
-    def receptive_field(self, scale: int) -> None:
-        """None: the normalisation reads the whole picture."""
-        return None
+    def receptive_field(self, scale: int) -> int:
+        """Input pixels on which an output pixel depends beside the statistics."""
+        return self._radius
 
     def forward(self, x: Tensor, scale: int = 1) -> Tensor:
         """Paint.

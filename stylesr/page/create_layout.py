@@ -32,6 +32,7 @@ class Inputs:
     brush: gr.Radio
     color: gr.Radio
     seed: gr.Slider
+    enlarger: gr.Dropdown
 
     @property
     def choices(self) -> list[Any]:
@@ -47,6 +48,7 @@ class Inputs:
             self.brush,
             self.color,
             self.seed,
+            self.enlarger,
         ]
 
 
@@ -164,6 +166,21 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
         seed = spoken(
             gr.Slider, lambda w: {"label": w.variation}, minimum=0, maximum=99, value=0, step=1
         )
+        enlarger = spoken(
+            gr.Dropdown,
+            lambda w: {
+                "label": w.chain,
+                "info": w.chain_info,
+                "choices": [
+                    (w.chain_none, ""),
+                    (w.chain_photo, base),
+                    *((w.way_name(name), name) for name in studio.enlargers),
+                ],
+            },
+            value="",
+            visible=bool(studio.enlargers),
+            elem_id="enlarger",
+        )
     return Inputs(
         photo,
         thumbnails,
@@ -178,6 +195,7 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
         brush,
         color,
         seed,
+        enlarger,
     )
 
 

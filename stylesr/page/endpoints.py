@@ -60,6 +60,7 @@ class Endpoints:
         brush: str = "auto",
         color: str = "style",
         seed: int = 0,
+        enlarger: str = "",
         format: str = "png",
         language: str = "en",
     ) -> Iterator[Any]:
@@ -77,6 +78,8 @@ class Endpoints:
             brush: "1", "2" or "4" for fine, medium or broad strokes; "auto" goes by the size.
             color: "style", "photo" for the photo's colours, or "palette" for its drawing too.
             seed: Of the variation, 0 to 99.
+            enlarger: A network's name, such as "srcnn-x4": the style paints at the photo's own
+                size and this one enlarges that. "" for one pass.
             format: "png" or "webp", without loss, or "jpeg".
             language: Of error messages: "en" or "zh".
 
@@ -84,7 +87,7 @@ class Endpoints:
             The picture's file.
         """
         say = words(language)
-        values = style, mix, share, scale, width, strength, detail, brush, color, seed
+        values = style, mix, share, scale, width, strength, detail, brush, color, seed, enlarger
         with friendly(say), self.site.kept() as folder:
             work = self.studio.paint(uploaded(photo, say), folder, chosen(*values))
             painting = yield from running(work, lambda _: None)
@@ -103,6 +106,7 @@ class Endpoints:
         brush: str = "auto",
         color: str = "style",
         seed: int = 0,
+        enlarger: str = "",
         language: str = "en",
     ) -> dict[str, float]:
         """Tell how large a result will be and about how long it will take.
@@ -119,13 +123,15 @@ class Endpoints:
             brush: "1", "2", "4" or "auto".
             color: "style", "photo" or "palette".
             seed: Of the variation, 0 to 99.
+            enlarger: A network's name, such as "srcnn-x4": the style paints at the photo's own
+                size and this one enlarges that. "" for one pass.
             language: Of error messages: "en" or "zh".
 
         Returns:
             Width and height in pixels, and seconds.
         """
         say = words(language)
-        values = style, mix, share, scale, width, strength, detail, brush, color, seed
+        values = style, mix, share, scale, width, strength, detail, brush, color, seed, enlarger
         with friendly(say):
             size, order = self.studio.measure(uploaded(photo, say)), chosen(*values)
             height, wide = self.studio.target(size, order)

@@ -214,6 +214,7 @@ def chosen(
     brush: str,
     color: Any,
     seed: int,
+    enlarger: str | None = None,
 ) -> Choices:
     """The values of the page's components, as they are sent, as a visitor's choices.
 
@@ -230,6 +231,7 @@ def chosen(
         brush=None if brush == "auto" else _number(brush),
         color=color,
         seed=seed,
+        enlarger=enlarger or None,
     )
 
 

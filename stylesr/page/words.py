@@ -53,6 +53,10 @@ class Words:
     color_names: tuple[str, str, str]
     colors_info: str
     variation: str
+    chain: str
+    chain_info: str
+    chain_none: str
+    chain_photo: str
 
     choose: str
     limits: str
@@ -154,10 +158,11 @@ class Words:
 
 NETWORKS = {  # by their names in every language
     "espcn-x4": "ESPCN",
+    "srcnn-x2": "SRCNN, ×2",
     "srcnn-x4": "SRCNN",
     "srgan-x4": "SRGAN",
     "srresnet-x4": "SRResNet",
-    "vdsr-x4": "VDSR",
+    "vdsr": "VDSR",
 }
 
 ENGLISH = Words(
@@ -197,7 +202,7 @@ ENGLISH = Words(
     strength="Strength of the style",
     detail="Detail",
     detail_info="0 is faithful; 1 is vivid, with more that is invented.",
-    more="Mix, brush, colours, variation",
+    more="Mix, brush, colours, variation, chain",
     mix="Mix with",
     mix_none="No second style",
     share="Share of the second style",
@@ -207,6 +212,10 @@ ENGLISH = Words(
     color_names=("Painting", "Photo", "Palette only"),
     colors_info="“Palette only” keeps the photo's drawing and takes just the painting's colours.",
     variation="Variation",
+    chain="Chain",
+    chain_info="The style paints at the photo's own size, then another network enlarges that.",
+    chain_none="None: painted and enlarged in one pass",
+    chain_photo="Our photo model",
     choose="Choose a photo to begin.",
     limits="JPEG, PNG or WebP, up to {file} MB and {input} megapixels; results up to {output}.",
     seconds="≈ {seconds} s",
@@ -415,7 +424,7 @@ CHINESE = Words(
     strength="风格强度",
     detail="细节",
     detail_info="0 忠实原图；1 更鲜明，但虚构的细节更多。",
-    more="混合、笔触、色彩、变化",
+    more="混合、笔触、色彩、变化、串联",
     mix="混合",
     mix_none="不混合",
     share="第二种风格的比例",
@@ -425,6 +434,10 @@ CHINESE = Words(
     color_names=("画作", "照片", "仅色调"),
     colors_info="“仅色调”保留照片的线条，只取画作的颜色。",
     variation="变化",
+    chain="串联",
+    chain_info="风格先按照片原尺寸绘制，再由另一个网络放大。",
+    chain_none="不串联：绘制与放大一步完成",
+    chain_photo="我们的照片模型",
     choose="请先选择一张照片。",
     limits="JPEG、PNG 或 WebP，最大 {file} MB、{input} 百万像素；结果最大 {output} 百万像素。",
     seconds="≈ {seconds} 秒",

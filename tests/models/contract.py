@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stylesr.errors import InputError, ModelError
 from stylesr.models import Generator
+from stylesr.models.instance_norm import InstanceNormalised
 
 
 class GeneratorContract:
@@ -289,6 +290,36 @@ class GeneratorContract:
     def refuses(self, folder: Path, message: str) -> None:
         with pytest.raises(ModelError, match=message):
             self.model_class.from_pretrained(folder)
+
+
+class InstanceNormalisedContract(GeneratorContract):
+    """Where instance normalisation reads the picture: as any other with the statistics given."""
+
+    @staticmethod
+    def pinned(model: Generator) -> Generator:
+        assert isinstance(model, InstanceNormalised)
+        return model.pinned(picture(model, 1, size=(48, 40)))
+
+    def test_no_pixel_beyond_the_receptive_field_matters(
+        self, model: Generator, scale: int
+    ) -> None:
+        super().test_no_pixel_beyond_the_receptive_field_matters(self.pinned(model), scale)
+
+    def test_tiles_equal_the_whole(self, model: Generator, scale: int) -> None:
+        super().test_tiles_equal_the_whole(self.pinned(model), scale)
+
+    def test_pinned_to_a_picture_it_paints_that_as_before(self, model: Generator) -> None:
+        assert isinstance(model, InstanceNormalised)
+        x, other = picture(model, 1, size=(40, 48)), picture(model, 1, size=(48, 40))
+        before, state = model(x), {k: v.clone() for k, v in model.state_dict().items()}
+        torch.testing.assert_close(model.pinned(x)(x), before, atol=1e-5, rtol=0)
+        assert (model.pinned(other)(x) - before).abs().max() > 1e-3
+        assert model.state_dict().keys() == state.keys(), "the copy alone keeps statistics"
+        assert torch.equal(model(x), before)
+
+    def test_not_pinned_tiles_differ(self, model: Generator) -> None:
+        x, far = picture(model, 1, size=(256, 256)), (..., slice(128), slice(128))
+        assert (model(x)[far] - model(x[..., :240, :240])[far]).abs().max() > 1e-5
 
 
 def randomised(model: Generator) -> Generator:

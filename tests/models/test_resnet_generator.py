@@ -1,12 +1,12 @@
 import torch
 
 from stylesr.models import ResnetGenerator
-from tests.models.contract import GeneratorContract, picture, randomised
+from tests.models.contract import InstanceNormalisedContract, picture, randomised
 
 TINY = {"channels": 4, "blocks": 1}
 
 
-class TestResnetGenerator(GeneratorContract):
+class TestResnetGenerator(InstanceNormalisedContract):
     model_class = ResnetGenerator
     tiny = TINY
     refused = [

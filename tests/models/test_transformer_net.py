@@ -1,12 +1,12 @@
 import torch
 
 from stylesr.models import TransformerNet
-from tests.models.contract import GeneratorContract, picture, randomised
+from tests.models.contract import InstanceNormalisedContract, picture, randomised
 
 TINY = {"channels": 4, "blocks": 1}
 
 
-class TestTransformerNet(GeneratorContract):
+class TestTransformerNet(InstanceNormalisedContract):
     model_class = TransformerNet
     tiny = TINY
     refused = [

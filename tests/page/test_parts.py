@@ -34,6 +34,8 @@ def asked(**changes: Any) -> dict[str, Any]:
         ({"scale": 4, "brush": 2}, Choices("dots", scale=4, brush=2)),  # numbers from a program
         ({"scale": "width", "brush": "4"}, Choices("dots", width=90, brush=4)),
         ({"mix": "waves", "share": 0.2}, Choices("dots", scale=2, mix="waves", share=0.2)),
+        ({"enlarger": "srcnn-x4"}, Choices("dots", scale=2, enlarger="srcnn-x4")),
+        ({"enlarger": ""}, Choices("dots", scale=2)),
         ({"scale": "width", "width": None}, Choices("dots", width=0)),  # refused later
     ],
 )
