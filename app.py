@@ -94,7 +94,8 @@ def build_page(studio: Studio | None = None, *, discovery: bool | None = None) -
                 batch.build(studio, spoken, language, site)
             if studio.any_style:
                 with spoken(gr.Tab, lambda w: {"label": w.tabs["any"]}, id="any"):
-                    any_style.build(studio, spoken, language, site)
+                    other = any_style.build(studio, spoken, language, site)
+                    endpoints.build_any_style(other, language)
             if discovery:
                 with spoken(gr.Tab, lambda w: {"label": w.hub_tab}, id="hub"):
                     hub_styles.build(studio, spoken, language, site)

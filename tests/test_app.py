@@ -164,6 +164,15 @@ def cat(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A picture large enough to paint like."""
+    path = tmp_path / "work.png"
+    values = np.random.default_rng(1).integers(0, 256, (80, 100, 3), dtype=np.uint8)
+    Image.fromarray(values).save(path)
+    return path
+
+
 # -- looking ----------------------------------------------------------------------------------
 
 
@@ -403,11 +412,8 @@ def test_a_batch_is_a_zip_file(visit: Open, studio: Studio, cat: Path, tmp_path:
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_a_photo_is_painted_like_another_picture(
-    visit: Open, studio: Studio, cat: Path, tmp_path: Path, size: dict[str, int]
+    visit: Open, studio: Studio, cat: Path, work: Path, size: dict[str, int]
 ) -> None:
-    work = tmp_path / "work.png"
-    values = np.random.default_rng(1).integers(0, 256, (80, 100, 3), dtype=np.uint8)
-    Image.fromarray(values).save(work)
     v = visit(size)
     v.tab("Any style")
     v.upload(cat, "#any-photo")
@@ -574,10 +580,12 @@ def test_what_cannot_be_painted_is_refused_and_the_page_goes_on(
 # -- programs ---------------------------------------------------------------------------------
 
 
-def test_programs_paint_by_the_endpoints(address: str, studio: Studio, cat: Path) -> None:
+def test_programs_paint_by_the_endpoints(
+    address: str, studio: Studio, cat: Path, work: Path
+) -> None:
     page = Client(address, verbose=False)
     named = page.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/enhance", "/estimate"}
+    assert set(named) == {"/enhance", "/estimate", "/paint_like"}
     assert [p["parameter_name"] for p in named["/enhance"]["parameters"]][:3] == [
         "photo",
         "style",
@@ -587,6 +595,11 @@ def test_programs_paint_by_the_endpoints(address: str, studio: Studio, cat: Path
     file = page.predict(**asked, strength=0.5, seed=3, api_name="/enhance")
     expected = studio.pipeline(cat, "big-waves", scale=2, strength=0.5, seed=3).images[0]
     assert np.array_equal(pixels(file), np.asarray(expected))
+    file = page.predict(handle_file(cat), handle_file(work), 2, 1, api_name="/paint_like")
+    expected = studio.pipeline(cat, scale=2, style_image=work).images[0]
+    assert np.array_equal(pixels(file), np.asarray(expected))
+    with pytest.raises(Exception, match="a style image needs sides of at least 64 pixels"):
+        page.predict(handle_file(cat), handle_file(cat), 2, 1, api_name="/paint_like")
     told = page.predict(**asked, api_name="/estimate")
     assert (told["width"], told["height"]) == (80, 60) and told["seconds"] >= 0
     with pytest.raises(Exception, match="width must be a whole number from 16 to 320"):

@@ -60,8 +60,8 @@ EXTRAS = {
     "stylesr.training": "train",
     "stylesr.video": "video",
 }
-PAGE = ("batch", "compare", "create", "create_layout", "endpoints", "film", "hub_styles", "parts")
-EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE}
+PAGE = "any_style batch compare create create_layout endpoints film hub_styles parts"
+EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE.split()}
 
 
 def sources() -> Iterator[tuple[str, Path]]:

@@ -1,15 +1,19 @@
-"""What programs may call, by gradio_client or as MCP tools: `/enhance` and `/estimate`."""
+"""What programs may call, by gradio_client or as MCP tools.
+
+`/enhance` and `/estimate`, and `/paint_like` where the page has a network for any style.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
+from stylesr.page.any_style import AnyStyle
 from stylesr.page.create import Create
 from stylesr.page.parts import HEAVY, chosen, friendly, running, uploaded, verdicts
 from stylesr.page.words import words
 
-__all__ = ["build"]
+__all__ = ["build", "build_any_style"]
 
 
 def build(create: Create, language: gr.Radio) -> None:
@@ -33,6 +37,20 @@ def build(create: Create, language: gr.Radio) -> None:
         preprocess=False,
         concurrency_limit=4,
         api_name="estimate",
+    )
+
+
+def build_any_style(any_style: AnyStyle, language: gr.Radio) -> None:
+    """Add the endpoint whose inputs are those of the tab Any style."""
+    calls = AnyStyleEndpoint(any_style)
+    gr.on(
+        [],
+        calls.paint_like,
+        [*any_style.parts.asked, language],
+        gr.File(visible=False),
+        validator=any_style.valid,
+        api_name="paint_like",
+        **HEAVY,
     )
 
 
@@ -137,3 +155,37 @@ class Endpoints:
             height, wide = self.studio.target(size, order)
             seconds = self.studio.estimate(size, order)
         return {"width": wide, "height": height, "seconds": round(seconds, 1)}
+
+
+class AnyStyleEndpoint:
+    """The function behind the endpoint for any style."""
+
+    def __init__(self, any_style: AnyStyle) -> None:
+        self.any_style = any_style
+
+    def paint_like(
+        self,
+        photo: Any,
+        style_image: Any,
+        scale: int = 2,
+        strength: float = 1,
+        language: str = "en",
+    ) -> Iterator[Any]:
+        """Enlarge a photo and paint it like another picture.
+
+        Args:
+            photo: A JPEG, PNG or WebP picture.
+            style_image: The picture to paint like, with sides of at least 64 pixels.
+            scale: 1, 2 or 4 times the photo's size.
+            strength: Of the style: 0 for none, 1 for the style, up to 1.5.
+            language: Of error messages: "en" or "zh".
+
+        Returns:
+            The picture's file.
+        """
+        say, tab = words(language), self.any_style
+        with friendly(say), tab.site.kept() as folder:
+            path, order = tab.order((photo, style_image, scale, strength), say)
+            work = tab.studio.paint(path, folder, order)
+            painting = yield from running(work, lambda _: None)
+            yield str(painting.file)
