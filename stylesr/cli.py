@@ -129,8 +129,12 @@ def _enhance_folder(
         raise StyleSRError(f"{len(failed)} of {sum(counts.values())} pictures failed")
 
 
-def _video(source: str, output: str, style: str = "", **options: Any) -> None:
+def _video(
+    source: str, output: str, style: str = "", as_json: bool = False, **options: Any
+) -> None:
     style = style or _usual_style(options)
+    from dataclasses import asdict
+
     from tqdm import tqdm
 
     from stylesr import video
@@ -142,6 +146,8 @@ def _video(source: str, output: str, style: str = "", **options: Any) -> None:
         for progress in video.enhance(pipe, source, output, **asked, **options):
             bar.total = progress.total or None
             bar.update(progress.done - bar.n)
+            if as_json:
+                print(json.dumps(asdict(progress)), flush=True)
 
 
 def _live(
@@ -480,6 +486,16 @@ def _add_video(commands: Any) -> None:
         "--quality", type=int, help="on the codec's own scale, CRF: less is better (default: 17)"
     )
     parser.add_argument("--frames", type=int, help="at most so many, from the first, to try it out")
+    parser.add_argument(
+        "--grain",
+        type=float,
+        metavar="LEVELS",
+        help="of an old film, of 255: 8 is much. It is averaged away where nothing moves, so that "
+        "it does not become texture (default: 0)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", dest="as_json", help="a line of JSON after each frame"
+    )
 
 
 def _add_live(commands: Any) -> None:
