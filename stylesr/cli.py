@@ -424,7 +424,8 @@ def _add_enhance(commands: Any) -> None:
         "enhance",
         help="enlarge a picture or a folder of them, plain or in a style",
         description="Enlarge a picture, plain or in a style; or all in a folder or of a pattern, "
-        "each once: started again, it makes what is missing, what failed and what was changed.",
+        "each once: started again, it makes what is missing, what failed and what was changed. "
+        "Detail is invented: likely, but no record of what was there.",
         epilog="Examples: stylesr enhance cat.jpg cat.png --style starry-night --scale 4; "
         "stylesr enhance photos painted --style starry-night --workers 2",
         argument_default=argparse.SUPPRESS,
@@ -433,8 +434,8 @@ def _add_enhance(commands: Any) -> None:
     parser.add_argument(
         "picture",
         metavar="IN",
-        help="a JPEG, PNG, WebP, AVIF, TIFF or BMP file, HEIC with the extra heic; a folder; or a "
-        "pattern such as 'photos/*.jpg'",
+        help="a JPEG, PNG, WebP, AVIF, TIFF or BMP file, HEIC with the extra heic, DICOM with "
+        "dicom; a folder; or a pattern such as 'photos/*.jpg'",
     )
     parser.add_argument(
         "output",
@@ -483,7 +484,10 @@ def _add_video(commands: Any) -> None:
         help="h264 plays everywhere, ffv1 is lossless, for .mkv (default: h264)",
     )
     parser.add_argument(
-        "--quality", type=int, help="on the codec's own scale, CRF: less is better (default: 17)"
+        "--quality",
+        type=int,
+        help="on the codec's own scale, CRF: less is better (default: 17 for h264, 20 for hevc, 26 "
+        "for av1, 24 for vp9)",
     )
     parser.add_argument("--frames", type=int, help="at most so many, from the first, to try it out")
     parser.add_argument(

@@ -191,6 +191,28 @@ def test_a_killed_worker_loses_nothing_that_is_done(here: Path, scene: Scene) ->
     assert not list(Path("out").rglob("*.part"))
 
 
+@pytest.mark.slow
+def test_ctrl_c_notes_what_was_begun(
+    here: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        to_pil(Picture(scene(32, 32 + number))).save(f"in/{number}.png")
+
+    def interrupted(*given: Any, **options: Any) -> Any:
+        if Path("out/manifest.jsonl").is_file():
+            raise KeyboardInterrupt
+        return wait(*given, **options)
+
+    wait = jobs.wait
+    monkeypatch.setattr(jobs, "wait", interrupted)
+    assert main(["enhance", "in", "out", "--style", "./photo", "--workers", "2"]) == 130
+    assert "stopped" in capsys.readouterr().err
+    lines = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    found = {path.relative_to("out").as_posix() for path in Path("out").rglob("*.png")}
+    assert {line["target"] for line in lines} == found and 1 < len(found) < 15
+    assert not list(Path("out").rglob("*.part"))
+
+
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """Two workers, processes of this machine."""

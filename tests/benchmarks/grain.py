@@ -4,8 +4,8 @@
 
 Protocol. Of each photo the middle 192 × 192 pixels, in gray, become a still film of nine frames
 with grain: normal noise of a standard deviation of 4, 8 or 16 levels of 255, blurred a little as
-grain is. Its middle frame is enlarged twice, as it is and with `--grain` of so many levels, for each
-of two grains. What the two results differ by comes of the grain alone; stated is its standard
+grain is. Its middle frame is enlarged twice, as it is and with `--grain` of so many levels, for
+each of two grains. What the two results differ by comes of the grain alone; stated is its standard
 deviation in levels, after the mean over the photos: more than bicubic enlargement has means that
 grain grew. Beside it stands the part of it that is coarser than eight pixels of the result, which
 the eye takes for texture that crawls.
