@@ -263,7 +263,8 @@ def _spread(
                     yield item, future.result()
                 except dask.KilledWorker:  # as often as Dask allows
                     lost = Outcome(str(item.source), str(item.target), "failed")
-                    yield item, replace(lost, message="it ended each worker that it was given to")
+                    reason = "it ended each worker that had it, perhaps for want of memory"
+                    yield item, replace(lost, message=reason)
         except (ImportError, OSError) as error:
             raise StyleSRError(
                 f"the cluster's workers need stylesr and the folder {os.getcwd()!r}: {error}"
