@@ -489,6 +489,9 @@ def _add_video(commands: Any) -> None:
         help="on the codec's own scale, CRF: less is better (default: 17 for h264, 20 for hevc, 26 "
         "for av1, 24 for vp9)",
     )
+    parser.add_argument(
+        "--bits", type=int, choices=(8, 10), help="a channel; browsers play 8 (default: the film's)"
+    )
     parser.add_argument("--frames", type=int, help="at most so many, from the first, to try it out")
     parser.add_argument(
         "--grain",

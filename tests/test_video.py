@@ -431,5 +431,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert [json.loads(line) for line in lines] == [{"done": n, "total": 3} for n in (1, 2, 3)]
     assert len(times(tmp_path / "b.mp4")) == 3
     assert video.probe(tmp_path / "b.mp4").size == (72, 96)
+    assert main([*words, "--scale", "1", "--frames", "1", "--bits", "10"]) == 0
+    assert video.probe(tmp_path / "b.mp4").bits == 10
+    capsys.readouterr()
     assert main([*words, "--scale", "9"]) == 2
     assert "scale" in capsys.readouterr().err
