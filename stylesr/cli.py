@@ -129,8 +129,12 @@ def _enhance_folder(
         raise StyleSRError(f"{len(failed)} of {sum(counts.values())} pictures failed")
 
 
-def _video(source: str, output: str, style: str = "", **options: Any) -> None:
+def _video(
+    source: str, output: str, style: str = "", as_json: bool = False, **options: Any
+) -> None:
     style = style or _usual_style(options)
+    from dataclasses import asdict
+
     from tqdm import tqdm
 
     from stylesr import video
@@ -142,6 +146,8 @@ def _video(source: str, output: str, style: str = "", **options: Any) -> None:
         for progress in video.enhance(pipe, source, output, **asked, **options):
             bar.total = progress.total or None
             bar.update(progress.done - bar.n)
+            if as_json:
+                print(json.dumps(asdict(progress)), flush=True)
 
 
 def _live(
@@ -418,7 +424,8 @@ def _add_enhance(commands: Any) -> None:
         "enhance",
         help="enlarge a picture or a folder of them, plain or in a style",
         description="Enlarge a picture, plain or in a style; or all in a folder or of a pattern, "
-        "each once: started again, it makes what is missing, what failed and what was changed.",
+        "each once: started again, it makes what is missing, what failed and what was changed. "
+        "Detail is invented: likely, but no record of what was there.",
         epilog="Examples: stylesr enhance cat.jpg cat.png --style starry-night --scale 4; "
         "stylesr enhance photos painted --style starry-night --workers 2",
         argument_default=argparse.SUPPRESS,
@@ -427,8 +434,8 @@ def _add_enhance(commands: Any) -> None:
     parser.add_argument(
         "picture",
         metavar="IN",
-        help="a JPEG, PNG, WebP, AVIF, TIFF or BMP file, HEIC with the extra heic; a folder; or a "
-        "pattern such as 'photos/*.jpg'",
+        help="a JPEG, PNG, WebP, AVIF, TIFF or BMP file, HEIC with the extra heic, DICOM with "
+        "dicom; a folder; or a pattern such as 'photos/*.jpg'",
     )
     parser.add_argument(
         "output",
@@ -477,9 +484,25 @@ def _add_video(commands: Any) -> None:
         help="h264 plays everywhere, ffv1 is lossless, for .mkv (default: h264)",
     )
     parser.add_argument(
-        "--quality", type=int, help="on the codec's own scale, CRF: less is better (default: 17)"
+        "--quality",
+        type=int,
+        help="on the codec's own scale, CRF: less is better (default: 17 for h264, 20 for hevc, 26 "
+        "for av1, 24 for vp9)",
+    )
+    parser.add_argument(
+        "--bits", type=int, choices=(8, 10), help="a channel; browsers play 8 (default: the film's)"
     )
     parser.add_argument("--frames", type=int, help="at most so many, from the first, to try it out")
+    parser.add_argument(
+        "--grain",
+        type=float,
+        metavar="LEVELS",
+        help="of an old film, of 255: 8 is much. It is averaged away where nothing moves, so that "
+        "it does not become texture (default: 0)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", dest="as_json", help="a line of JSON after each frame"
+    )
 
 
 def _add_live(commands: Any) -> None:

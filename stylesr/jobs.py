@@ -221,9 +221,16 @@ def _pool(items: Sequence[Item], job: Job, workers: int) -> Iterator[tuple[Item,
     """Outcomes in the order in which they come, of processes of this machine."""
     context = multiprocessing.get_context("spawn")  # a forked torch hangs
     pool = ProcessPoolExecutor(workers, context, _prepare, (job, workers))
+    running = dict[Future[Outcome], Item]()
     try:
-        for item, future in _flow(pool, _make, items, 2 * workers):
+        for item, future in _flow(pool, _make, items, 2 * workers, running):
             yield item, future.result()
+    except KeyboardInterrupt:
+        pool.shutdown(wait=True, cancel_futures=True)  # what was begun is finished, and noted
+        for future, item in running.items():
+            if not future.cancelled():
+                yield item, future.result()
+        raise
     except BrokenProcessPool as error:
         raise StyleSRError(
             "a worker was killed, perhaps for want of memory; the same command goes on, "
@@ -251,12 +258,13 @@ def _spread(
     with client:
         pool = client.get_executor(pure=False)
         try:
-            for item, future in _flow(pool, make, items, WAITING):
+            for item, future in _flow(pool, make, items, WAITING, {}):
                 try:
                     yield item, future.result()
                 except dask.KilledWorker:  # as often as Dask allows
                     lost = Outcome(str(item.source), str(item.target), "failed")
-                    yield item, replace(lost, message="it ended each worker that it was given to")
+                    reason = "it ended each worker that had it, perhaps for want of memory"
+                    yield item, replace(lost, message=reason)
         except (ImportError, OSError) as error:
             raise StyleSRError(
                 f"the cluster's workers need stylesr and the folder {os.getcwd()!r}: {error}"
@@ -266,10 +274,14 @@ def _spread(
 
 
 def _flow(
-    pool: Executor, make: Callable[[Item], Outcome], items: Sequence[Item], ahead: int
+    pool: Executor,
+    make: Callable[[Item], Outcome],
+    items: Sequence[Item],
+    ahead: int,
+    running: dict[Future[Outcome], Item],
 ) -> Iterator[tuple[Item, Future[Outcome]]]:
     """What is done, in the order in which it is; so many items wait in the pool at a time."""
-    rest, running = iter(items), dict[Future[Outcome], Item]()
+    rest = iter(items)
     while True:
         for item in islice(rest, ahead - len(running)):
             running[pool.submit(make, item)] = item

@@ -615,6 +615,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
     ) -> Generator[object, None, Picture]:
         """Run the passes and finish the picture; yields after each tile."""
         pixels = picture.pixels[None]
+        colourless = picture.gray or _is_gray(pixels)  # of a gray picture in RGB too
         result = yield from self._run(pixels, plan.passes, plan, shown, drift)
         if plan.color != "style":
             recolor = Recolor(plan.color).take(result)
@@ -622,14 +623,14 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             result = yield from self._run(pixels, plan.photo_passes, plan, None, drift)
             if not plan.photo_passes:
                 result = result.clone()  # it may be the caller's own
-            result = recolor.give(_grayed(result) if picture.gray else result)
-        gray = picture.gray and (not plan.paints or plan.color == "photo")
-        if gray:
+            result = recolor.give(_grayed(result) if colourless else result)
+        keeps_colours = not plan.paints or plan.color == "photo"
+        if colourless and keeps_colours:
             result = _grayed(result)
         alpha = picture.alpha
         if alpha is not None:
             alpha = resize(alpha[None], (plan.height, plan.width))[0].clamp(0, 1)
-        return replace(picture, pixels=result[0], alpha=alpha, gray=gray)
+        return replace(picture, pixels=result[0], alpha=alpha, gray=picture.gray and keeps_colours)
 
     def _run(
         self,
@@ -698,6 +699,10 @@ def _output(picture: Picture, output_type: OutputType) -> Image.Image | Array | 
 
 def _fit(image: Tensor, size: Size) -> Tensor:
     return image if image.shape[-2:] == size else resize(image, size).clamp_(0, 1)
+
+
+def _is_gray(image: Tensor) -> bool:
+    return all(torch.equal(image[:, 0], image[:, channel]) for channel in (1, 2))
 
 
 def _grayed(image: Tensor) -> Tensor:

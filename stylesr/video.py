@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from itertools import chain, islice, takewhile
+from itertools import chain, islice, pairwise, takewhile
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -57,6 +57,8 @@ Codec: TypeAlias = Literal["h264", "hevc", "av1", "vp9", "ffv1"]
 Array: TypeAlias = NDArray[Any]
 
 SEGMENT = 48  # frames
+MAX_GRAIN = 25
+GRAINS = 3  # what differs by less than so much grain is taken for grain: more leaves ghosts
 SMOOTH = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 CONTAINERS = (".mp4", ".mov", ".mkv", ".webm")
 # What is read. FFmpeg also takes lists of other files for films, and would open what they name.
@@ -182,6 +184,7 @@ def enhance(
     quality: int | None = None,
     bits: Literal[8, 10] | None = None,
     frames: int | None = None,
+    grain: float = 0,
     max_seconds: float = inf,
     metadata: Mapping[str, str] | None = None,
     **options: Any,
@@ -201,6 +204,8 @@ def enhance(
             hevc, 26 for av1, 24 for vp9.
         bits: a channel of the result; None for those of the film. Browsers play 8.
         frames: how many at most, from the first; the sound ends with them.
+        grain: of an old film, as a standard deviation in levels of 255, at most 25: it is averaged
+            away over time where nothing moves, before a network may take it for texture.
         max_seconds: of work; the result ends with the frame that is done by then.
         metadata: what the result says of itself, such as its `comment`; nothing of the film's own
             (place, camera) goes into it.
@@ -226,6 +231,8 @@ def enhance(
         raise InputError(f"bits is 8, 10 or None for those of the film, got {bits}")
     if frames is not None and frames < 1:
         raise InputError(f"frames must be at least 1, got {frames}")
+    if not 0 <= grain <= MAX_GRAIN:
+        raise InputError(f"grain is from 0 to {MAX_GRAIN} levels of 255, got {grain}")
     film = probe(source)
     film = replace(film, bits=bits or film.bits)
     if target.exists() and os.path.samefile(source, target):
@@ -236,7 +243,7 @@ def enhance(
         pipe.read_style(*(options.get(name) for name in names))
     encoder = _Encoder(film, (plan.height // 2 * 2, plan.width // 2 * 2), codec, quality)
     length = frames, max_seconds
-    return _enhance(pipe, source, target, film, encoder, length, metadata or {}, options)
+    return _enhance(pipe, source, target, film, encoder, length, grain, metadata or {}, options)
 
 
 def _enhance(
@@ -246,6 +253,7 @@ def _enhance(
     film: Film,
     encoder: "_Encoder",
     length: tuple[int | None, float],
+    grain: float,
     metadata: Mapping[str, str],
     options: Mapping[str, Any],
 ) -> Iterator[VideoProgress]:
@@ -259,13 +267,14 @@ def _enhance(
         "models": pipe.fingerprints,
         "options": own,
     }
-    job |= {"encoder": encoder.settings, "frames": most, "version": __version__}
+    job |= {"encoder": encoder.settings, "frames": most, "grain": grain}
+    job["version"] = __version__
     segments = _resume(parts, job)
     done = sum(count for _, count in segments)
     total = min(film.frames or most or 0, most or film.frames)
     if done:
         yield VideoProgress(done, total)
-    placed = islice(_placed(_frames(source, film)), done, most)
+    placed = islice(_placed(_frames(source, film, grain)), done, most)
     frames = takewhile(lambda _: monotonic() < end, placed)
     while (first := next(frames, None)) is not None:
         path = parts / f"{len(segments):06d}.nut"
@@ -301,7 +310,7 @@ def _opened(path: str | Path) -> "InputContainer":
         raise VideoError(f"{Path(path).name!r} cannot be read as a film: {reason}") from error
 
 
-def _frames(path: Path, film: Film) -> Iterator[tuple[int, Array]]:
+def _frames(path: Path, film: Film, grain: float = 0) -> Iterator[tuple[int, Array]]:
     """Times in ticks, strictly increasing, and pixels (H, W, 3), uint8 or uint16, full range."""
     with _opened(path) as container:
         stream = container.streams.video[0]
@@ -309,8 +318,7 @@ def _frames(path: Path, film: Film) -> Iterator[tuple[int, Array]]:
         last: int | None = None
         step = max(1, round(1 / (film.rate * film.time_base)))
         try:
-            decoded = container.decode(stream)
-            for frame in _deinterlaced(decoded, stream) if film.interlaced else decoded:
+            for frame in _filtered(container.decode(stream), stream, _filters(film, grain)):
                 time = 0 if last is None else last + step
                 if frame.pts is not None:  # a filter's ticks are not the film's
                     time = round(frame.pts * (frame.time_base or film.time_base) / film.time_base)
@@ -337,14 +345,29 @@ def _placed(
         yield time, picture, drift.follow(picture.pixels)
 
 
-def _deinterlaced(frames: Iterator[av.VideoFrame], stream: Any) -> Iterator[av.VideoFrame]:
-    """One picture of each frame's two fields."""
+def _filters(film: Film, grain: float) -> list[tuple[str, str]]:
+    """FFmpeg's, with their options."""
+    found = []
+    if film.interlaced:  # one picture of each frame's two fields
+        found.append(("yadif", "mode=send_frame:deint=all"))
+    if grain:
+        least = GRAINS * grain / 255
+        sizes = (f"{plane}a={least:.4f}:{plane}b={2 * least:.4f}" for plane in range(3))
+        found.append(("atadenoise", ":".join(sizes)))
+    return found
+
+
+def _filtered(
+    frames: Iterator[av.VideoFrame], stream: Any, filters: list[tuple[str, str]]
+) -> Iterator[av.VideoFrame]:
+    """As many frames, of filters one after the other."""
+    if not filters:
+        yield from frames
+        return
     graph = Graph()
-    given = graph.add_buffer(template=stream)
-    filtered = graph.add("yadif", "mode=send_frame:deint=all")
-    taken = graph.add("buffersink")
-    given.link_to(filtered)
-    filtered.link_to(taken)
+    ends = [graph.add_buffer(template=stream), *(graph.add(*each) for each in filters)]
+    for one, next_one in pairwise([*ends, graph.add("buffersink")]):
+        one.link_to(next_one)
     graph.configure()
     for frame in frames:
         graph.push(frame)

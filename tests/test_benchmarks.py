@@ -21,6 +21,7 @@ from tests.benchmarks import (
     deep_image_prior,
     equal_size,
     gan_losses,
+    grain,
     live,
     quality_and_speed,
     temporal,
@@ -327,3 +328,18 @@ def test_live_counts_frames(
     live.main([str(tmp_path / "photo"), "--seconds", "0.5", "--threads", "1"])
     (*_, row) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"\| 64 \| [\d.]+ a second, [\d.]+ s of a core each \|", row)
+
+
+def test_grain_is_averaged_away(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grain, "SIDE", 48)
+    monkeypatch.setattr(grain, "GRAINS", (8,))
+    out = folder / "frames"
+    out.mkdir()
+    words = ["--photos", str(folder / "photos"), "--frames-to", str(out)]
+    grain.main([str(folder / "photo"), *words])
+    (*_, row) = capsys.readouterr().out.splitlines()
+    plain, averaged, *_ = (float(figure) for figure in re.findall(r"([\d.]+), coarse", row))
+    assert 6 < plain < 9 and averaged < 0.8 * plain
+    assert len(list(out.iterdir())) == 4

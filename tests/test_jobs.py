@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -191,6 +192,28 @@ def test_a_killed_worker_loses_nothing_that_is_done(here: Path, scene: Scene) ->
     assert not list(Path("out").rglob("*.part"))
 
 
+@pytest.mark.slow
+def test_ctrl_c_notes_what_was_begun(
+    here: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        to_pil(Picture(scene(32, 32 + number))).save(f"in/{number}.png")
+
+    def interrupted(*given: Any, **options: Any) -> Any:
+        if Path("out/manifest.jsonl").is_file():
+            raise KeyboardInterrupt
+        return wait(*given, **options)
+
+    wait = jobs.wait
+    monkeypatch.setattr(jobs, "wait", interrupted)
+    assert main(["enhance", "in", "out", "--style", "./photo", "--workers", "2"]) == 130
+    assert "stopped" in capsys.readouterr().err
+    lines = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    found = {path.relative_to("out").as_posix() for path in Path("out").rglob("*.png")}
+    assert {line["target"] for line in lines} == found and 1 < len(found) < 15
+    assert not list(Path("out").rglob("*.part"))
+
+
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """Two workers, processes of this machine."""
@@ -224,6 +247,27 @@ def test_a_cluster_loses_a_worker_but_no_picture(here: Path, scene: Scene, clust
     assert not list(Path("out").rglob("*.part"))
     again = made(job)  # by this process: what the cluster made is kept
     assert again == {name: status.replace("made", "kept") for name, status in expected.items()}
+
+
+def test_what_a_cluster_cannot_make(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+
+    def make(worker: jobs._Worker, item: jobs.Item) -> Outcome:
+        if item.source.name == "b.jpg":
+            raise distributed.KilledWorker(
+                "b.jpg", SimpleNamespace(address="one"), 3
+            )  # what Dask says after three
+        return real(worker, item)
+
+    real = jobs._Worker.make
+    monkeypatch.setattr(jobs._Worker, "make", make)
+    with distributed.LocalCluster(1, processes=False, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        assert made(cluster=address) == {"a.png": "made", "b.png": "failed", "sub/c.png": "made"}
+        monkeypatch.setattr(os, "getcwd", lambda: "/none")
+        with pytest.raises(StyleSRError, match="workers need stylesr and the folder '/none'"):
+            made(cluster=address)
+        monkeypatch.undo()
 
 
 def test_a_cluster_that_is_not_there(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -898,3 +898,18 @@ def test_a_network_that_needs_a_second_picture_is_no_painter() -> None:
     for net in (MicroAST(channels=4), enlarger(SRCNN)):
         with pytest.raises(ModelError, match="no style that keeps a picture's size"):
             StyleSRPipeline(tiny.photo(), painters={"any": net})
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_a_gray_picture_in_rgb_gets_no_cast(
+    scene: Callable[[int, int], Tensor], scale: int
+) -> None:
+    photo = tiny.photo()
+    pipe = StyleSRPipeline(photo, {"dots": tiny.style(photo, 1)})
+    gray = Picture(scene(20, 24)[:1].repeat(3, 1, 1))
+    for options in ({"style": "photo"}, {"style": "dots", "color": "photo"}):
+        result = tiling.drain(pipe.stream(gray, scale=scale, **options))
+        assert not result.gray
+        assert bool((result.pixels == result.pixels[:1]).all())
+    painted = tiling.drain(pipe.stream(gray, scale=scale, style="dots"))
+    assert not bool((painted.pixels == painted.pixels[:1]).all())

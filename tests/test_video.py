@@ -1,5 +1,6 @@
 """Films: frames, times, sound and colours as they were; jobs that go on; what is refused."""
 
+import json
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -21,6 +22,7 @@ from tests import tiny
 TICK = Fraction(1, 12288)
 SIZE = (48, 64)
 N = 20
+TOP_FIRST = {"x264-params": "tff=1"}
 
 
 class Copies:
@@ -188,12 +190,17 @@ def test_ten_bits_stay(tmp_path: Path, codec: str) -> None:
         assert abs(rgb(tmp_path / "b.mkv") - rgb(source)).mean() < 1.5 * 65535 / 255
 
 
-def test_gray_stays_gray(tmp_path: Path) -> None:
-    source = clip(tmp_path / "a.mp4", gray=True, crf="0")
+@pytest.mark.parametrize(
+    ("codec", "format"), [("libx264", "yuv420p"), ("ffv1", "gray"), ("ffv1", "gray10le")]
+)
+def test_gray_stays_gray(tmp_path: Path, codec: str, format: str) -> None:
+    options = {"crf": "0"} if codec == "libx264" else {}
+    source = clip(tmp_path / "a.mkv", codec=codec, format=format, gray=True, **options)
     pipe = Copies()
     run(pipe, source, tmp_path / "b.mkv", codec="ffv1")
     assert all(picture.gray for picture in pipe.seen)
-    assert np.ptp(rgb(tmp_path / "b.mkv"), axis=-1).max() <= 1
+    result = rgb(tmp_path / "b.mkv")
+    assert np.ptp(result, axis=-1).max() <= (256 if format == "gray10le" else 1)  # a level of 255
     assert not any(p.gray for p in _seen(clip(tmp_path / "c.mp4"), tmp_path))
 
 
@@ -218,11 +225,53 @@ def test_a_turned_film_is_turned_for_good(tmp_path: Path, rotation: int, quarter
 
 
 def test_two_fields_become_one_picture(tmp_path: Path) -> None:
-    source = clip(tmp_path / "a.mp4", **{"x264-params": "tff=1"})
+    """The bar moves by three pixels between the fields of a frame."""
+    frames = list(rgb(clip(tmp_path / "a.mp4", crf="0")))
+    woven = np.stack(frames[:-1])
+    woven[:, 1::2] = np.stack(frames[1:])[:, 1::2]
+    source = film_of(tmp_path / "b.mkv", woven, interlaced=True)
     assert video.probe(source).interlaced
-    run(Copies(), source, tmp_path / "b.mp4")
-    assert not video.probe(tmp_path / "b.mp4").interlaced
-    assert times(tmp_path / "b.mp4") == times(source)
+    run(Copies(), source, tmp_path / "c.mkv", codec="ffv1")
+    assert not video.probe(tmp_path / "c.mkv").interlaced
+    assert times(tmp_path / "c.mkv") == times(source)
+    before, after = (comb(pixels) for pixels in (woven, rgb(tmp_path / "c.mkv")))
+    assert after < before / 4
+
+
+def film_of(path: Path, frames: np.ndarray[Any, Any], interlaced: bool = False) -> Path:
+    """A lossless film of 25 frames a second."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(
+            "libx264", 25, options={"crf": "0", **(TOP_FIRST if interlaced else {})}
+        )
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv444p"
+        for pixels in frames.astype(np.uint8):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
+def comb(frames: np.ndarray[Any, Any]) -> float:
+    """How much each row differs from the rows beside it."""
+    return float(abs(frames[:, 1:-1] - (frames[:, :-2] + frames[:, 2:]) / 2).mean())
+
+
+def test_grain_is_averaged_away_where_nothing_moves(tmp_path: Path) -> None:
+    still = rgb(clip(tmp_path / "a.mp4", crf="0"))[:1].repeat(N, 0)
+    still[..., 2] = 100
+    still[:, 20:28, :, :] = 60
+    for index in range(N):
+        still[index, 20:28, 3 * index : 3 * index + 6] = 240  # but for this
+    noise = np.random.default_rng(0).normal(0, 8, still.shape[:3])[..., None]
+    source = film_of(tmp_path / "b.mkv", np.clip(still + noise, 0, 255).round())
+    pipe = Copies()
+    assert run(pipe, source, tmp_path / "c.mkv", codec="ffv1", grain=8)[-1].done == N
+    assert times(tmp_path / "c.mkv") == times(source)
+    middle = np.asarray(pipe.seen[N // 2].pixels.permute(1, 2, 0)) * 255
+    wrong = abs(middle - still[N // 2])
+    assert wrong.mean() < 0.55 * abs(noise[N // 2]).mean()
+    assert wrong[20:28].mean() < 1.1 * abs(noise[N // 2, 20:28]).mean()  # it leaves no ghosts
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
@@ -321,6 +370,7 @@ def refused() -> Iterator[Any]:
     yield {"quality": 70}, "quality is from 0, the best, to 63, got 70"
     yield {"codec": "ffv1", "quality": 3}, "ffv1 is lossless and has no quality"
     yield {"source": "list.mp4"}, "list.mp4' cannot be read as a film"
+    yield {"grain": 30}, "grain is from 0 to 25 levels of 255, got 30"
     yield {"frames": 0}, "frames must be at least 1, got 0"
     yield {"bits": 12}, "bits is 8, 10 or None for those of the film, got 12"
 
@@ -376,8 +426,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     tiny.photo().save_pretrained(tmp_path / "photo")
     source = clip(tmp_path / "a.mp4")
     words = ["video", str(source), str(tmp_path / "b.mp4"), "--style", str(tmp_path / "photo")]
-    assert main([*words, "--scale", "1.5", "--quality", "30", "--frames", "3"]) == 0
+    assert main([*words, "--scale", "1.5", "--quality", "30", "--frames", "3", "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == [{"done": n, "total": 3} for n in (1, 2, 3)]
     assert len(times(tmp_path / "b.mp4")) == 3
     assert video.probe(tmp_path / "b.mp4").size == (72, 96)
+    assert main([*words, "--scale", "1", "--frames", "1", "--bits", "10"]) == 0
+    assert video.probe(tmp_path / "b.mp4").bits == 10
+    capsys.readouterr()
     assert main([*words, "--scale", "9"]) == 2
     assert "scale" in capsys.readouterr().err
