@@ -24,7 +24,10 @@ from stylesr.hub import bundled_folder, class_name, page_names, short_name
 from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
 from stylesr.models.base import check_range
+from stylesr.models.resnet_generator import ResnetGenerator
 from stylesr.models.stylesr_net import StyleSRNet
+from stylesr.models.transformer_net import TransformerNet
+from stylesr.models.unet_generator import UNetGenerator
 from stylesr.orders import Batch, Choices, Footage, Painting, Panel, Sketch
 from stylesr.passes import MAX_SCALE, Size, target_size
 from stylesr.pipeline import Plan, Progress, StyleSRPipeline
@@ -51,6 +54,8 @@ FILM_SIDES = (480, 640, 960)  # longer sides that a film's result may have
 FILM_QUALITY = 20
 
 VIVID = "photo-vivid"  # the photo model that invents more detail, where it is released
+# classes that paint, or are the base
+PAINTERS = [net.__name__ for net in (StyleSRNet, TransformerNet, ResnetGenerator, UNetGenerator)]
 BICUBIC = "bicubic"
 TWO_STAGES = "two-stages"
 
@@ -119,7 +124,7 @@ class Studio:
     def enlargers(self) -> list[str]:
         """Names of other networks that enlarge, to compare with; by their configs alone."""
         classes = {short_name(model): class_name(model) for model in self.models}
-        return [name for name, kind in classes.items() if kind != StyleSRNet.__name__]
+        return [name for name, kind in classes.items() if kind not in PAINTERS]
 
     @property
     def has_detail(self) -> bool:

@@ -115,7 +115,7 @@ def test_the_wheels_metadata(wheel: Path) -> None:
     assert metadata["Version"] == stylesr.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    extras = {"app", "deep", "dev", "heic", "onnx", "train", "video"}
+    extras = {"app", "datasets", "deep", "dev", "heic", "onnx", "train", "video"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 
