@@ -123,7 +123,7 @@ class Studio:
     @cached_property
     def enlargers(self) -> list[str]:
         """Names of other networks that enlarge, to compare with; by their configs alone."""
-        classes = {short_name(model): class_name(model) for model in self.models}
+        classes = {short_name(model): class_name(model) for model in self.models[1:]}
         return [name for name, kind in classes.items() if kind not in PAINTERS]
 
     @property
