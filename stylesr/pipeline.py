@@ -504,10 +504,11 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                     f"{name!r} is a {type(self._nets[name]).__name__}, which blends with nothing: "
                     "ask for it alone, with strength 1"
                 )
+        shares = normalised(mix)
         if set(mix) <= enlargers and (len(mix) > 1 or self.base_name not in mix):
             self._check_alike(list(mix))
-            return tuple(sorted(normalised(mix).items()))
-        shares = {name: strength * share for name, share in normalised(mix).items()}
+            return tuple(sorted(shares.items()))
+        shares = {name: strength * share for name, share in shares.items()}
         weights = sorted((k, w) for k, w in shares.items() if w != 0 and k != self.base_name)
         if not weights:
             return ((self.base_name, 1.0),)
