@@ -1,4 +1,4 @@
-"""Weighted sums of networks: a style's strength, and mixes of styles.
+"""Weighted sums of networks: a style's strength, and mixes of styles or of enlargers.
 
 Deep network interpolation (Wang et al., CVPR 2019, https://arxiv.org/abs/1811.10515): networks
 trained from the same base can be added up weight by weight, and the sum is as fast as one.
@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 
 from stylesr.errors import InputError, ModelError
+from stylesr.models.base import Generator
 from stylesr.models.stylesr_net import StyleSRNet
 
 __all__ = ["MAX_STRENGTH", "blend", "check_strength", "normalised", "strength", "weighted_sum"]
@@ -19,6 +20,7 @@ __all__ = ["MAX_STRENGTH", "blend", "check_strength", "normalised", "strength", 
 MAX_STRENGTH = 1.5
 
 K = TypeVar("K", bound=Hashable)
+N = TypeVar("N", bound=Generator)
 
 
 def blend(weights: Mapping[StyleSRNet, float]) -> StyleSRNet:
@@ -71,8 +73,8 @@ def strength(photo: StyleSRNet, style: StyleSRNet, amount: float) -> StyleSRNet:
     return weighted_sum({style: amount, photo: 1 - amount})
 
 
-def weighted_sum(weights: Mapping[StyleSRNet, float]) -> StyleSRNet:
-    """Add up networks of one base, which is not checked here.
+def weighted_sum(weights: Mapping[N, float]) -> N:
+    """Add up networks of one class and base, which is not checked here.
 
     Summed in float32 in the order given. Networks of weight 0 take no part, so that a single one
     of weight 1 is copied exactly. With a negative weight the skip gain is clamped at 0: below, it
@@ -85,7 +87,8 @@ def weighted_sum(weights: Mapping[StyleSRNet, float]) -> StyleSRNet:
     parts = [(net, weight) for net, weight in weights.items() if weight != 0]
     if not parts:
         raise InputError("a blend needs at least one network with a weight above 0")
-    model = next((net for net, _ in parts if net.base), parts[0][0])  # a mix of styles is a style
+    # a mix of styles is a style
+    model = next((net for net, _ in parts if getattr(net, "base", None)), parts[0][0])
     for net, _ in parts:
         if _shapes(net) != _shapes(model):
             raise ModelError(
@@ -97,7 +100,7 @@ def weighted_sum(weights: Mapping[StyleSRNet, float]) -> StyleSRNet:
         for name, target in result.state_dict().items():
             terms = [state[name].to(target.device).float() * weight for state, weight in states]
             target.copy_(sum(terms[1:], start=terms[0]))
-        if any(weight < 0 for _, weight in parts):
+        if any(weight < 0 for _, weight in parts) and isinstance(result, StyleSRNet):
             result.skip_gain.clamp_(min=0)
     return result
 
@@ -129,7 +132,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _shapes(net: StyleSRNet) -> dict[str, torch.Size]:
+def _shapes(net: Generator) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in net.state_dict().items()}
 
 

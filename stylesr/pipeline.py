@@ -181,7 +181,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         self.any_style = [k for k, net in (painters or {}).items() if isinstance(net, AdaINNet)]
         self.painters = [name for name in painters or {} if name not in self.any_style]
         self._shown: dict[object, Statistics] = {}
-        self._blends: dict[object, StyleSRNet] = {}
+        self._blends: dict[object, Net] = {}
         self.register_modules(photo=photo)  # diffusers knows the base; `to` moves the styles along
 
     @property
@@ -294,7 +294,9 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             image: a path, the bytes of a file, a PIL image, an array, a `Picture`, or a list.
             style: a loaded style's name, a mix such as `{"dots": 0.7, "waves": 0.3}`, or None for
                 the first loaded style (plain enlargement where there is none). The name of the
-                base or of an enlarger asks for plain enlargement by it.
+                base or of an enlarger asks for plain enlargement by it, a mix of enlargers of one
+                kind and size for their weighted sum: of a pair that differ in how much noise they
+                remove, that sets how much.
             scale: any factor above 0 and up to 8. The result is H·scale × W·scale pixels, each
                 rounded half up.
             strength: 0 for `photo`, 1 for the style, up to 1.5 for more of it.
@@ -450,7 +452,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
             passes = photo_passes(size, target, self._nets[enlarger].scales, "enlarger")
         elif weights == ((self.base_name, 1.0),):  # nothing is painted
             brush, color, passes = 1, "style", unpainted
-        elif weights[0][0] in self.enlargers:
+        elif {name for name, _ in weights} <= {self.base_name, *self.enlargers}:
             scales = self._nets[weights[0][0]].scales
             brush, color, passes = 1, "style", photo_passes(size, target, scales, "style")
         elif enlarger is not None or weights[0][0] in self.painters:
@@ -489,11 +491,12 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         mix = {style: 1.0} if isinstance(style, str) else style
         if not isinstance(mix, Mapping):
             raise InputError(f"style must be a name, a mix {{name: weight}} or None, got {style!r}")
+        enlargers = {self.base_name, *self.enlargers}
         for name in mix:
             if name not in self._nets:
                 raise InputError(f"style {name!r} is not loaded, only {', '.join(self._nets)}")
-            if name in self.enlargers and len(mix) > 1:
-                raise InputError(f"{name!r} only enlarges: ask for it alone, not in a mix")
+            if name in self.enlargers and not set(mix) <= enlargers:
+                raise InputError(f"{name!r} only enlarges: it is not mixed with what paints")
             if name in self.any_style:
                 raise InputError(f"{name!r} paints like a picture that it is shown: style_image")
             if name in self.painters and (len(mix) > 1 or strength not in (0, 1)):
@@ -501,14 +504,26 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
                     f"{name!r} is a {type(self._nets[name]).__name__}, which blends with nothing: "
                     "ask for it alone, with strength 1"
                 )
-        if set(mix) <= set(self.enlargers):
-            return tuple((name, 1.0) for name in normalised(mix))
-        shares = {name: strength * share for name, share in normalised(mix).items()}
+        shares = normalised(mix)
+        if set(mix) <= enlargers and (len(mix) > 1 or self.base_name not in mix):
+            self._check_alike(list(mix))
+            return tuple(sorted(shares.items()))
+        shares = {name: strength * share for name, share in shares.items()}
         weights = sorted((k, w) for k, w in shares.items() if w != 0 and k != self.base_name)
         if not weights:
             return ((self.base_name, 1.0),)
         rest = shares.get(self.base_name, 0) + (1 - strength)
         return (*weights, (self.base_name, rest)) if rest != 0 else tuple(weights)
+
+    def _check_alike(self, names: Sequence[str]) -> None:
+        """Raise InputError unless these networks can be added up."""
+        first, *others = (self._nets[name] for name in names)
+        for net in others:
+            if type(net) is not type(first) or net.config != first.config:
+                raise InputError(
+                    f"{' and '.join(map(repr, names))} are networks of different kinds or sizes: "
+                    "ask for one of them, not for a mix"
+                )
 
     def _painter(self, style: Style) -> str:
         """The network that takes style images."""
@@ -585,8 +600,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         key = (weights, self.photo.device, self.photo.dtype)
         net = self._blends.pop(key, None)
         if net is None:
-            styles = cast(dict[str, StyleSRNet], self._nets)
-            net = weighted_sum({styles[name]: weight for name, weight in weights})
+            net = weighted_sum({self._nets[name]: weight for name, weight in weights})
         self._blends[key] = net
         while len(self._blends) > CACHED_BLENDS:
             self._blends.pop(next(iter(self._blends)))

@@ -25,7 +25,10 @@ from stylesr.images import Picture, Source, check, decode, encode, save
 from stylesr.metrics import psnr_y
 from stylesr.models.adain_net import AdaINNet
 from stylesr.models.base import check_range
+from stylesr.models.resnet_generator import ResnetGenerator
 from stylesr.models.stylesr_net import StyleSRNet
+from stylesr.models.transformer_net import TransformerNet
+from stylesr.models.unet_generator import UNetGenerator
 from stylesr.orders import Batch, Choices, Footage, Painting, Panel, Sketch
 from stylesr.passes import MAX_SCALE, Size, target_size
 from stylesr.pipeline import Plan, Progress, StyleSRPipeline
@@ -52,6 +55,10 @@ FILM_SIDES = (480, 640, 960)  # longer sides that a film's result may have
 FILM_QUALITY = 20
 
 VIVID = "photo-vivid"  # the photo model that invents more detail, where it is released
+# classes that paint, or are the base
+PAINTERS = [
+    net.__name__ for net in (StyleSRNet, AdaINNet, TransformerNet, ResnetGenerator, UNetGenerator)
+]
 BICUBIC = "bicubic"
 TWO_STAGES = "two-stages"
 
@@ -119,8 +126,7 @@ class Studio:
     @property
     def enlargers(self) -> list[str]:
         """Names of other networks that enlarge, to compare with."""
-        ours = (StyleSRNet.__name__, AdaINNet.__name__)
-        return [name for name, kind in self._classes.items() if kind not in ours]
+        return [name for name, kind in self._classes.items() if kind not in PAINTERS]
 
     @property
     def any_style(self) -> list[str]:

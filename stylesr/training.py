@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import torch
 from PIL import Image
@@ -25,6 +25,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from stylesr.data.datasets import find_pictures, load_rgb
+from stylesr.data.hub_datasets import PREFIX
 from stylesr.errors import InputError, ModelError, StyleSRError
 from stylesr.files import sha256
 from stylesr.hub import bundled_names
@@ -85,14 +86,16 @@ def run(
         argv: the arguments; None takes the command's own.
 
     Returns:
-        The exit code: 0, 1 where the training diverged, 2 for bad input, 130 after Ctrl-C.
+        The exit code: 0, 1 where the training diverged, 2 for bad input, 130 after Ctrl-C and 143
+        after SIGTERM.
     """
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_options(parser, recipe)
     values = recipe(**vars(parser.parse_args(argv)))
-    usual = signal.getsignal(signal.SIGINT)
+    usual = {number: signal.getsignal(number) for number in Interrupt.numbers}
+    Interrupt.last = signal.SIGINT
     try:
         main(values)
     except StyleSRError as error:
@@ -100,9 +103,10 @@ def run(
         return 1 if isinstance(error, Diverged) else 2
     except KeyboardInterrupt:
         print("stopped; the same command with --resume goes on", file=sys.stderr)
-        return 130
+        return 128 + Interrupt.last
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
     return 0
 
 
@@ -129,7 +133,8 @@ def check_run(recipe: Any, **least: float) -> None:
         InputError: says which option, and what would work.
     """
     for folder in filter(None, [*recipe.photos, getattr(recipe, "preview_photos", "")]):
-        find_pictures(folder)
+        if not folder.startswith(PREFIX):  # a dataset, which is looked at when it is read
+            find_pictures(folder)
     least = {"steps": 1, "log_every": 1, "preview_every": 1, "save_every": 1, **least}
     for name, low in least.items():
         if (value := getattr(recipe, name)) < low:
@@ -144,14 +149,21 @@ def check_run(recipe: Any, **least: float) -> None:
 
 
 class Interrupt:
-    """Notes Ctrl-C, so that a run can end after a whole step; a second one ends it at once."""
+    """Notes Ctrl-C and SIGTERM, so that a run can end after a whole step.
+
+    A second Ctrl-C ends it at once.
+    """
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    last: ClassVar[int] = signal.SIGINT  # what came last, in any run
 
     def __init__(self) -> None:
         self.noted = False
-        signal.signal(signal.SIGINT, self._note)
+        for number in self.numbers:
+            signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.noted = True
+        self.noted, Interrupt.last = True, number
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

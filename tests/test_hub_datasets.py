@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylesr import training
 from stylesr.data import hub_datasets
 from stylesr.data.datasets import gather, load_folder
 from stylesr.data.hub_datasets import hub_pictures
 from stylesr.errors import InputError
+from stylesr.models import ESPCN
+from train.super_resolution import Recipe, main
 
 
 @pytest.fixture
@@ -43,6 +46,15 @@ def test_a_recipe_takes_a_dataset_where_it_takes_a_folder(dataset: str) -> None:
     ours, theirs = gather([dataset], [], at_least=16), load_folder(folder, at_least=16)
     assert len(ours) == 3
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_a_run_is_trained_on_a_dataset(dataset: str, tmp_path: Path) -> None:
+    words = f"--photos {dataset} --network espcn --config channels=8 --crop 16 --batch 2 --steps 1"
+    out = tmp_path / "run"
+    assert training.run(main, Recipe, None, [*words.split(), "--out", str(out)]) == 0
+    ESPCN.from_pretrained(out / "model")
+    words = words.replace(dataset, f"{dataset}:nothing")
+    assert training.run(main, Recipe, None, [*words.split(), "--out", str(tmp_path / "no")]) == 2
 
 
 def test_no_more_is_read_than_memory_holds(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from stylesr.models import (
     RLFN,
     SRCNN,
     VDSR,
+    CompactNet,
     Generator,
     MicroAST,
     ResnetGenerator,
@@ -732,7 +733,7 @@ def test_enlargers_stand_beside_styles(folders: Path, tmp_path: Path, picture: P
         torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
     plan = pipe.plan((37, 53), style="srcnn", scale=4)
     assert not plan.paints and plan.weights == (("srcnn", 1.0),)
-    with pytest.raises(InputError, match="'srcnn' only enlarges: ask for it alone"):
+    with pytest.raises(InputError, match="'srcnn' only enlarges: it is not mixed"):
         pipe.plan((37, 53), style={"waves": 0.5, "srcnn": 0.5})
     pipe.save_pretrained(tmp_path / "saved")
     again = StyleSRPipeline.from_pretrained(tmp_path / "saved")
@@ -741,6 +742,28 @@ def test_enlargers_stand_beside_styles(folders: Path, tmp_path: Path, picture: P
         pixels(again, picture, style="srcnn", scale=2),
         pixels(pipe, picture, style="srcnn", scale=2),
     )
+
+
+def test_enlargers_of_one_kind_are_mixed(picture: Picture) -> None:
+    """As realesr-general-x4v3 and its twin that removes more noise."""
+    faithful, clean = (enlarger(CompactNet, convolutions=1) for _ in range(2))
+    with torch.no_grad():
+        for parameter in clean.parameters():
+            parameter.mul_(0.5)
+    pipe = StyleSRPipeline(faithful, base_name="general", enlargers={"clean": clean})
+    mix = {"general": 0.6, "clean": 0.2}  # three quarters, a quarter
+    state = {k: v * (0.75 + 0.25 * 0.5) for k, v in faithful.state_dict().items()}
+    expected = enlarger(CompactNet, convolutions=1)
+    expected.load_state_dict(state)
+    with torch.inference_mode():
+        values = expected(picture.pixels[None])[0].clamp(0, 1)
+    torch.testing.assert_close(pixels(pipe, picture, style=mix, scale=4), values)
+    plan = pipe.plan((37, 53), style=mix, scale=4)
+    assert not plan.paints and dict(plan.weights) == pytest.approx({"general": 0.75, "clean": 0.25})
+    assert pipe.plan((37, 53), style={"clean": 2.0}, scale=4).weights == (("clean", 1.0),)
+    other = StyleSRPipeline(faithful, base_name="general", enlargers={"srcnn": enlarger(SRCNN)})
+    with pytest.raises(InputError, match="'general' and 'srcnn' are networks of different kinds"):
+        other.plan((37, 53), style={"general": 0.5, "srcnn": 0.5})
 
 
 def test_an_enlarger_is_loaded_by_its_class(folders: Path) -> None:

@@ -14,7 +14,7 @@ from stylesr import hub
 from stylesr import studio as studios
 from stylesr.discovery import discover
 from stylesr.errors import ImageError, InputError, ModelError
-from stylesr.models import SRCNN
+from stylesr.models import SRCNN, TransformerNet
 from stylesr.orders import Batch, Choices, Painting, Sketch
 from stylesr.pipeline import Progress, StyleSRPipeline
 from stylesr.studio import Studio
@@ -242,6 +242,17 @@ def test_a_chain_is_that_of_the_pipeline(models: list[Path], cat: Path, tmp_path
     assert shown.read_bytes() == in_one.after.read_bytes(), "other ways work in one pass"
     alone = paint(studio, cat, tmp_path, style="photo", enlarger="srcnn")
     assert "enlarger" not in json.loads(alone.metadata["Description"])
+
+
+def test_a_network_that_keeps_the_size_is_a_style(
+    models: list[Path], cat: Path, tmp_path: Path
+) -> None:
+    TransformerNet(channels=4, blocks=1).save_pretrained(tmp_path / "udnie")
+    studio = Studio([*models, tmp_path / "udnie"])
+    assert studio.enlargers == [] and studio.styles[-1] == "udnie"
+    painting = paint(studio, cat, tmp_path, style="udnie")
+    expected = studio.pipeline(cat, style="udnie", scale=2).images[0]
+    assert np.array_equal(pixels(painting.file), np.asarray(expected))
 
 
 def test_detail_needs_its_model(studio: Studio) -> None:

@@ -123,6 +123,22 @@ def test_first_ctrl_c_is_noted_the_second_interrupts() -> None:
     assert training.run(main, Recipe, None, ["--photos", "a"]) == 130
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_that_can_be_resumed(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(recipe: Recipe) -> None:
+        interrupt = training.Interrupt()
+        os.kill(os.getpid(), number)
+        assert interrupt.noted, "the step goes on"
+        raise KeyboardInterrupt  # as a recipe does when it has saved
+
+    before = signal.getsignal(number)
+    assert training.run(main, Recipe, None, ["--photos", "a"]) == 128 + number
+    assert "--resume goes on" in capsys.readouterr().err
+    assert signal.getsignal(number) is before
+
+
 # -- the loop -----------------------------------------------------------------------------------
 
 

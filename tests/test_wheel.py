@@ -116,7 +116,8 @@ def test_the_wheels_metadata(wheel: Path) -> None:
     assert metadata["Version"] == stylesr.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    extras = {"app", "cluster", "deep", "dev", "dicom", "heic", "onnx", "train", "video"}
+    extras = {"app", "cluster", "datasets", "deep", "dev", "dicom"}
+    extras |= {"heic", "onnx", "train", "video"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 

@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("photos", help="folder of training photos")
     parser.add_argument("held_out", help="folder of pictures to measure on, such as Set5")
     parser.add_argument("--lpips", nargs=2, metavar=("FEATURES", "HEADS"), help="weights of LPIPS")
-    parser.add_argument("--steps", type=int, default=1500, help="of each network (1500)")
+    parser.add_argument("--steps", type=int, default=800, help="of each network (800)")
     parser.add_argument("--crop", type=int, default=96, help="side of a training crop (96)")
     parser.add_argument("--batch", type=int, default=8, help="crops of a step (8)")
     parser.add_argument("--mixed-precision", default="no", choices=("no", "bf16"))
