@@ -516,7 +516,7 @@ def test_stop_stops_and_the_next_in_line_is_painted(
                 f"{address}gradio_api/upload", files={"files": ("cat.png", cat.read_bytes())}
             )
             photo = {"path": upload.json()[0], "meta": {"_type": "gradio.FileData"}}
-            values = [photo, "dots", "", 0.5, "2", 0, 1, 0, "auto", "style", 0]
+            values = [photo, "dots", "", 0.5, "2", 0, 1, 0, "auto", "style", 0, ""]
             body = {"data": [*values, "png", "en"]}
             answer = client.post(f"{address}gradio_api/call/enhance", json=body)
             assert answer.status_code == 422 and "Many people" in answer.text
