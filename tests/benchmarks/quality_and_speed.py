@@ -139,11 +139,16 @@ def find_rivals(model: str, networks: Sequence[tuple[str, str]]) -> dict[str, Ri
     }
     rivals[name].add(net)
     for other, path in networks:
-        rival = load_checkpoint(path) if os.path.isfile(path) else Generator.from_pretrained(path)
+        rival = load_network(path)
         if not set(rival.scales) & set(SCALES):
             raise InputError(f"{path} enlarges by {rival.scales}, not by 2 or 4")
         rivals.setdefault(other, Rival()).add(rival)
     return rivals
+
+
+def load_network(path: str) -> Generator:
+    """A community checkpoint's file, or a released name, a folder or a Hub id."""
+    return load_checkpoint(path) if os.path.isfile(path) else Generator.from_pretrained(path)
 
 
 def quality(rival: Rival, scale: int, pictures: Sequence[Path]) -> float:

@@ -30,7 +30,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from stylesr import StyleSRPipeline, load_checkpoint
+from stylesr import StyleSRPipeline
 from stylesr.data.datasets import find_pictures
 from stylesr.errors import InputError
 from stylesr.fidelity import enlarge, hr_picture, low_resolution, progress
@@ -39,7 +39,7 @@ from stylesr.models import Generator, MicroAST
 from stylesr.picture import Picture, eight_bits, to_pil
 from stylesr.resample import resize
 from stylesr.speed import median_seconds, random_picture, run_network
-from tests.benchmarks.quality_and_speed import named_path
+from tests.benchmarks.quality_and_speed import load_network, named_path
 
 SCALE, SIZE = 4, 256
 GAP = 8  # between the cells of a sheet
@@ -96,7 +96,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         required=True,
         type=named_path,
-        help="checkpoint of a style network: one trained on the work, or MicroAST",
+        help="checkpoint or folder of a style network: one trained on the work, or MicroAST",
     )
     parser.add_argument("--vgg", help="weights of the distilled VGG-19, the first judge")
     parser.add_argument("--squeezenet", help="weights of SqueezeNet's features, the second judge")
@@ -148,7 +148,7 @@ def find_chains(
 
 
 def _loaded(path: str) -> Generator:
-    net = load_checkpoint(path)
+    net = load_network(path)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
 
