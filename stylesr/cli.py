@@ -25,17 +25,24 @@ FOLDER_OPTIONS = ("workers", "cluster", "format", "name", "quality", "as_json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for bad input, 1 for other errors, 130 stopped."""
+    """Run a command; returns the exit code: 0, 2 for bad input, 1 for other errors, 130 stopped.
+
+    141 where what it prints is no longer read.
+    """
     try:
         args = _parser().parse_args(argv)
         options = {key: value for key, value in vars(args).items() if key != "command"}
         args.command(**options)
+        sys.stdout.flush()
     except StyleSRError as error:
         _tell(f"error: {error}")
         return 2 if isinstance(error, (InputError, ImageError)) else 1
     except KeyboardInterrupt:
         _tell("stopped")
         return 130
+    except BrokenPipeError:  # whoever read what is printed has seen enough: `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest goes
+        return 141
     return 0
 
 

@@ -530,3 +530,12 @@ def test_shrink_refuses_what_it_cannot_do(
 def test_figures_are_not_of_the_hub(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "--hub", "--figures") == 2
     assert "--figures is of the models that come along" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-c", "from stylesr.cli import main; exit(main(['models']))"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
