@@ -508,6 +508,13 @@ def _add_video(commands: Any) -> None:
         "it does not become texture (default: 0)",
     )
     parser.add_argument(
+        "--smooth",
+        type=float,
+        metavar="WEIGHT",
+        help="average strokes along the film's motion, 0 to 0.9, so that they flicker less: 0.5 "
+        "takes most of it (default: 0)",
+    )
+    parser.add_argument(
         "--json", action="store_true", dest="as_json", help="a line of JSON after each frame"
     )
 

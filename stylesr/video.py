@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+    from stylesr.smoothing import Smoother
+
 __all__ = [
     "Codec",
     "Film",
@@ -185,6 +187,7 @@ def enhance(
     bits: Literal[8, 10] | None = None,
     frames: int | None = None,
     grain: float = 0,
+    smooth: float = 0,
     max_seconds: float = inf,
     metadata: Mapping[str, str] | None = None,
     **options: Any,
@@ -206,6 +209,9 @@ def enhance(
         frames: how many at most, from the first; the sound ends with them.
         grain: of an old film, as a standard deviation in levels of 255, at most 25: it is averaged
             away over time where nothing moves, before a network may take it for texture.
+        smooth: how much each painted frame is averaged with what came before, moved as the film
+            moves, 0 to 0.9: strokes flicker less and get softer. It needs OpenCV, and 60 bytes of
+            memory a pixel of the result.
         max_seconds: of work; the result ends with the frame that is done by then.
         metadata: what the result says of itself, such as its `comment`; nothing of the film's own
             (place, camera) goes into it.
@@ -243,7 +249,16 @@ def enhance(
         pipe.read_style(*(options.get(name) for name in names))
     encoder = _Encoder(film, (plan.height // 2 * 2, plan.width // 2 * 2), codec, quality)
     length = frames, max_seconds
-    return _enhance(pipe, source, target, film, encoder, length, grain, metadata or {}, options)
+    steps = grain, _smoother(smooth)
+    return _enhance(pipe, source, target, film, encoder, length, steps, metadata or {}, options)
+
+
+def _smoother(weight: float) -> "Smoother | None":
+    if not weight:
+        return None
+    from stylesr.smoothing import Smoother  # OpenCV is an extra of its own
+
+    return Smoother(weight)
 
 
 def _enhance(
@@ -253,11 +268,11 @@ def _enhance(
     film: Film,
     encoder: "_Encoder",
     length: tuple[int | None, float],
-    grain: float,
+    steps: "tuple[float, Smoother | None]",
     metadata: Mapping[str, str],
     options: Mapping[str, Any],
 ) -> Iterator[VideoProgress]:
-    most, seconds = length
+    (most, seconds), (grain, smoother) = length, steps
     end = monotonic() + seconds
     parts = target.with_name(target.name + ".parts")
     shown = options.get("style_image")
@@ -268,13 +283,18 @@ def _enhance(
         "options": own,
     }
     job |= {"encoder": encoder.settings, "frames": most, "grain": grain}
+    job["smooth"] = smoother.weight if smoother else 0
     job["version"] = __version__
     segments = _resume(parts, job)
     done = sum(count for _, count in segments)
     total = min(film.frames or most or 0, most or film.frames)
     if done:
         yield VideoProgress(done, total)
-    placed = islice(_placed(_frames(source, film, grain)), done, most)
+    placed = islice(_placed(_frames(source, film, grain)), max(done - 1, 0), most)
+    if done:
+        _, before, _ = next(placed)
+        if smoother:
+            smoother.go_on(before.pixels, segments[-1][0].with_suffix(".npy"))
     frames = takewhile(lambda _: monotonic() < end, placed)
     while (first := next(frames, None)) is not None:
         path = parts / f"{len(segments):06d}.nut"
@@ -283,11 +303,18 @@ def _enhance(
             for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
                 moved = encoder.scaled(drift, picture)
                 result = tiling.drain(pipe.stream(picture, drift=moved, **options), lambda _: None)
+                if smoother:
+                    pixels = smoother.follow(picture.pixels, result.pixels)
+                    result = replace(result, pixels=pixels)
                 segment.add(time, result)
                 count += 1
                 yield VideoProgress(done + count, total)
         if (found := _count(path.with_suffix(".part"))) != count:
             raise VideoError(f"{count} frames were encoded to {path.name}, but it holds {found}")
+        if smoother:  # the last segment may be made again, after the one before it
+            smoother.save(path.with_suffix(".npy"))
+            for old, _ in segments[-2:-1]:
+                old.with_suffix(".npy").unlink(missing_ok=True)
         path.with_suffix(".part").replace(path)
         segments.append((path, count))
         done += count

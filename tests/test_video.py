@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 
 from stylesr import video
 from stylesr.cli import main
@@ -321,18 +322,39 @@ def test_ten_bits_become_eight_for_browsers(tmp_path: Path) -> None:
 # -- going on -----------------------------------------------------------------------------------
 
 
-def test_a_job_goes_on_after_its_last_segment(tmp_path: Path) -> None:
+class Flickers(Copies):
+    """Makes each frame brighter by an amount of its own."""
+
+    def stream(self, picture: Picture, **options: Any) -> Generator[None, None, Picture]:
+        picture = yield from super().stream(picture, **options)
+        amount = 0.1 * (1 + torch.sin(1e4 * picture.pixels.mean()))
+        return replace(picture, pixels=(picture.pixels + amount).clamp(0, 1))
+
+
+@pytest.mark.parametrize("smooth", [0, 0.7])
+def test_a_job_goes_on_after_its_last_segment(tmp_path: Path, smooth: float) -> None:
     source = clip(tmp_path / "a.mp4")
-    run(Copies(), source, tmp_path / "straight.mp4")
+    run(Flickers(), source, tmp_path / "straight.mp4", smooth=smooth)
     target = tmp_path / "b.mp4"
-    with pytest.raises(KeyboardInterrupt):
-        run(Copies(breaks_at=13), source, target)
+    for breaks_at in (13, 9):  # of 20, then of the 12 that are left
+        with pytest.raises(KeyboardInterrupt):
+            run(Flickers(breaks_at=breaks_at), source, target, smooth=smooth)
     assert not target.exists() and (tmp_path / "b.mp4.parts").is_dir()
-    pipe = Copies()
-    steps = run(pipe, source, target)
-    assert steps[0].done == 8 and len(pipe.seen) == N - 8
+    pipe = Flickers()
+    steps = run(pipe, source, target, smooth=smooth)
+    assert steps[0].done == 16 and len(pipe.seen) == N - 16
     assert target.read_bytes() == (tmp_path / "straight.mp4").read_bytes()
     assert not (tmp_path / "b.mp4.parts").exists()
+
+
+def test_smoothing_takes_flicker(tmp_path: Path) -> None:
+    source = clip(tmp_path / "a.mp4", crf="0")
+    left = []
+    for smooth in (0, 0.7):
+        run(Flickers(), source, tmp_path / "b.mkv", codec="ffv1", smooth=smooth)
+        steps = np.diff(rgb(tmp_path / "b.mkv")[..., 0].mean((1, 2)))  # the bar is not red
+        left.append(float(np.abs(steps).mean()))
+    assert left[1] < 0.5 * left[0]
 
 
 @pytest.mark.parametrize("change", ["options", "source", "codec", "damaged"])
@@ -371,6 +393,7 @@ def refused() -> Iterator[Any]:
     yield {"codec": "ffv1", "quality": 3}, "ffv1 is lossless and has no quality"
     yield {"source": "list.mp4"}, "list.mp4' cannot be read as a film"
     yield {"grain": 30}, "grain is from 0 to 25 levels of 255, got 30"
+    yield {"smooth": 0.95}, r"smoothing is from 0 to 0\.9, got 0\.95"
     yield {"frames": 0}, "frames must be at least 1, got 0"
     yield {"bits": 12}, "bits is 8, 10 or None for those of the film, got 12"
 

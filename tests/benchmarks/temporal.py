@@ -10,11 +10,15 @@ moves a window over a photo by so many pixels a frame: its motion is exact. A fi
 by matching blocks of 16 pixels within 8, and is taken as known where the unpainted frame, so moved,
 differs by less than 1/32. A style's noise and grid are fixed to the frame, or move with the
 picture: they follow the pan, or the film as `stylesr.motion` finds it. The outer 16 pixels are left
-out.
+out. Of a film, eight frames from each of several places are measured. Smoothed frames are those
+that move, averaged with `--smooth` of what came before (`stylesr.smoothing`), by a flow that is not
+the one that judges. After the slash stands the mean difference of pixels that lie side by side,
+times 1000: how much a way's strokes stand out.
 """
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import fmean
@@ -29,17 +33,18 @@ from stylesr.models import Generator
 from stylesr.motion import Drift
 from stylesr.picture import Picture, eight_bits
 from stylesr.resample import resize
+from stylesr.smoothing import Smoother
 from stylesr.tiling import drain
 
 PANS = ((0, 4), (0, 1), (2, 3))  # pixels a frame, down and right
 LENGTH, SIDE, WIDTH = 8, 256, 384  # of a pan in frames and pixels, of a film's frame
-START = 60  # frame of a film
+STARTS = (20, 60, 100)  # frames of a film
 BLOCK, REACH = 16, 8
 KNOWN = 1 / 32
 EDGE = 16
 
 Frame = tuple[Tensor, tuple[int, int]]  # (1, 3, H, W), and where it lies in the whole scene
-Painter = Callable[[Tensor, tuple[int, int]], Tensor]
+Painter = Callable[[Sequence[Frame]], list[Tensor]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,27 +53,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("styles", nargs="+", help="names or folders of models")
     parser.add_argument("--photo", required=True, help="over which a window moves")
     parser.add_argument("--film")
+    parser.add_argument("--smooth", type=float, nargs="*", default=[0.5])
     parser.add_argument("--baseline", help="fast neural style's network (.pth)")
     parser.add_argument("--frames-to", type=Path, help="a folder for two frames of each way")
     options = parser.parse_args(arguments)
 
     clips = {f"pan {down}, {right}": pan(options.photo, down, right) for down, right in PANS}
     if options.film:
-        clips[Path(options.film).stem] = film(options.film)
-    painters = ways(options.styles, options.baseline)
+        clips |= {f"film from {start}": film(options.film, start) for start in STARTS}
+    painters = ways(options.styles, options.baseline, options.smooth)
     print(f"| Clip | unpainted | {' | '.join(painters)} |")
     print("|---|" + "---|" * (len(painters) + 1))
     for name, frames in clips.items():
         motions = [motion(a, b) for a, b in pairwise(frames)]
-        row = [warp_error([frame for frame, _ in frames], motions)]
+        row = [figures([frame for frame, _ in frames], motions)]
         for way, paint in painters.items():
-            painted = [eight_bits(paint(*frame)) for frame in frames]
-            row.append(warp_error(painted, motions))
+            painted = [eight_bits(frame) for frame in paint(frames)]
+            row.append(figures(painted, motions))
             if options.frames_to:
                 for place in (-2, -1):
                     file = f"{name}-{way}-{place}.png".replace(" ", "-").replace(",", "")
                     save(Picture(painted[place][0]), options.frames_to / file)
-        print(f"| {name} | {' | '.join(f'{1000 * value:.2f}' for value in row)} |", flush=True)
+        print(f"| {name} | {' | '.join(row)} |", flush=True)
 
 
 # -- films -------------------------------------------------------------------------------------
@@ -81,13 +87,13 @@ def pan(photo: str | Path, down: int, right: int) -> list[Frame]:
     return [(picture[..., y : y + SIDE, x : x + SIDE].contiguous(), (y, x)) for y, x in places]
 
 
-def film(path: str | Path) -> list[Frame]:
-    """Some of a film's frames, reduced; from later on, as many begin in the dark."""
+def film(path: str | Path, start: int) -> list[Frame]:
+    """Some of a film's frames, reduced."""
     from stylesr import video
 
     found: list[Frame] = []
     drift = Drift()
-    for _, pixels in islice(video._frames(Path(path), video.probe(path)), START, START + LENGTH):
+    for _, pixels in islice(video._frames(Path(path), video.probe(path)), start, start + LENGTH):
         frame = video.as_picture(pixels).pixels[None]
         height = round(frame.shape[2] * WIDTH / frame.shape[3])
         frame = resize(frame, (height, WIDTH)).clamp(0, 1)
@@ -99,32 +105,39 @@ def film(path: str | Path) -> list[Frame]:
 # -- ways to paint -----------------------------------------------------------------------------
 
 
-def ways(styles: Sequence[str], baseline: str | None) -> dict[str, Painter]:
+def ways(
+    styles: Sequence[str], baseline: str | None, weights: Sequence[float]
+) -> dict[str, Painter]:
     """Painters by name."""
     found: dict[str, Painter] = {}
-    for name in styles:
-        pipe = StyleSRPipeline.from_pretrained(name)
-        found[f"{Path(name).name}, fixed"] = _ours(pipe, moves=False)
-        found[f"{Path(name).name}, moving"] = _ours(pipe, moves=True)
+    for style in styles:
+        pipe, name = StyleSRPipeline.from_pretrained(style), Path(style).name
+        found[f"{name}, fixed"] = partial(_ours, pipe, moves=False)
+        found[f"{name}, moving"] = partial(_ours, pipe, moves=True)
+        for weight in weights:
+            found[f"{name}, smoothed {weight}"] = partial(_smoothed, pipe, weight)
     if baseline:
-        found["fast neural style"] = _theirs(load_checkpoint(baseline))
+        found["fast neural style"] = partial(_theirs, load_checkpoint(baseline))
     return found
 
 
-def _ours(pipe: StyleSRPipeline, moves: bool) -> Painter:
-    def paint(frame: Tensor, place: tuple[int, int]) -> Tensor:
+def _ours(pipe: StyleSRPipeline, frames: Sequence[Frame], moves: bool) -> list[Tensor]:
+    painted = []
+    for frame, place in frames:
         drift = place if moves else (0, 0)
-        return drain(pipe.stream(Picture(frame[0]), scale=1, drift=drift)).pixels[None]
+        painted.append(drain(pipe.stream(Picture(frame[0]), scale=1, drift=drift)).pixels[None])
+    return painted
 
-    return paint
+
+def _smoothed(pipe: StyleSRPipeline, weight: float, frames: Sequence[Frame]) -> list[Tensor]:
+    smoother, painted = Smoother(weight), _ours(pipe, frames, moves=True)
+    pairs = zip(frames, painted, strict=True)
+    return [smoother.follow(frame[0], result[0])[None] for (frame, _), result in pairs]
 
 
-def _theirs(net: Generator) -> Painter:
-    @torch.inference_mode()
-    def paint(frame: Tensor, place: tuple[int, int]) -> Tensor:
-        return net(frame, 1).clamp(0, 1)
-
-    return paint
+@torch.inference_mode()
+def _theirs(net: Generator, frames: Sequence[Frame]) -> list[Tensor]:
+    return [net(frame, 1).clamp(0, 1) for frame, _ in frames]
 
 
 # -- measuring ---------------------------------------------------------------------------------
@@ -181,6 +194,12 @@ def _dense(coarse: Tensor, frame: Tensor) -> Tensor:
 def warp(frame: Tensor, grid: Tensor) -> Tensor:
     """A frame's pixels from the places of the grid."""
     return F.grid_sample(frame, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def figures(frames: Sequence[Tensor], motions: Sequence[tuple[Tensor, Tensor]]) -> str:
+    """Warp error and detail."""
+    detail = fmean(float(frame.diff(dim=-1).abs().mean()) for frame in frames)
+    return f"{1000 * warp_error(frames, motions):.2f} / {1000 * detail:.0f}"
 
 
 def warp_error(frames: Sequence[Tensor], motions: Sequence[tuple[Tensor, Tensor]]) -> float:
