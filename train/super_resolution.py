@@ -51,6 +51,7 @@ from stylesr.models import (
     RRDBNet,
     SRResNet,
     StyleSRNet,
+    TransformerSRNet,
 )
 from stylesr.models.discriminators import UNetDiscriminator, VGGDiscriminator
 from stylesr.models.wrappers import EveryFactor
@@ -66,7 +67,7 @@ class Recipe:
     halved_photos: list[str] = field(default_factory=list)  # soft ones, used at half their size
     validation: list[str] = field(default_factory=list)  # folders measured in between
     network: Literal[
-        "stylesr", "srcnn", "espcn", "vdsr", "srresnet", "rrdbnet", "compact", "span"
+        "stylesr", "srcnn", "espcn", "vdsr", "transformer", "srresnet", "rrdbnet", "compact", "span"
     ] = "stylesr"
     config: list[str] = field(default_factory=list)  # of another one, such as scale=2 channels=32
     base: str = ""  # a model from which this one starts and with which it blends
@@ -117,6 +118,7 @@ NETWORKS: dict[str, type[Generator]] = {
     "srcnn": SRCNN,
     "espcn": ESPCN,
     "vdsr": VDSR,
+    "transformer": TransformerSRNet,
     "srresnet": SRResNet,
     "rrdbnet": RRDBNet,
     "compact": CompactNet,

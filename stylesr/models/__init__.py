@@ -13,7 +13,7 @@ from stylesr.models.span import SPAN
 from stylesr.models.srcnn import SRCNN
 from stylesr.models.srresnet import SRResNet
 from stylesr.models.stylesr_net import StyleSRNet
-from stylesr.models.transformer_net import TransformerNet
+from stylesr.models.transformer_net import TransformerNet, TransformerSRNet
 from stylesr.models.unet_generator import UNetGenerator
 from stylesr.models.vdsr import VDSR
 
@@ -33,5 +33,6 @@ __all__ = [
     "SRResNet",
     "StyleSRNet",
     "TransformerNet",
+    "TransformerSRNet",
     "UNetGenerator",
 ]

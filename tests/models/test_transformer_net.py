@@ -1,7 +1,12 @@
 import torch
 
-from stylesr.models import TransformerNet
-from tests.models.contract import InstanceNormalisedContract, picture, randomised
+from stylesr.models import TransformerNet, TransformerSRNet
+from tests.models.contract import (
+    GeneratorContract,
+    InstanceNormalisedContract,
+    picture,
+    randomised,
+)
 
 TINY = {"channels": 4, "blocks": 1}
 
@@ -16,6 +21,25 @@ class TestTransformerNet(InstanceNormalisedContract):
         ("blocks", 0),
         ("blocks", 17),
     ]
+
+
+class TestTransformerSRNet(GeneratorContract):
+    model_class = TransformerSRNet
+    tiny = TINY
+    refused = [
+        ("channels", 3),
+        ("channels", "64"),
+        ("blocks", 0),
+        ("blocks", 17),
+        ("scale", 1),
+        ("scale", 3),
+        ("scale", 8),
+        ("scale", 4.0),
+    ]
+
+
+class TestTransformerSRNetAtX2(TestTransformerSRNet):
+    tiny = {**TINY, "scale": 2}
 
 
 def test_the_default_network_has_the_published_size() -> None:
