@@ -469,6 +469,7 @@ NETWORKS = {
     "srcnn": ["channels=4", "scale=3"],
     "espcn": ["channels=4", "scale=2"],
     "vdsr": ["channels=4", "layers=3", "scales=[2,4]"],
+    "transformer": ["channels=4", "blocks=1"],
     "srresnet": ["channels=4", "blocks=1"],
     "rrdbnet": ["channels=4", "blocks=1", "growth=2", "scale=2"],
     "compact": ["channels=4", "convolutions=1", "scale=4"],
