@@ -165,7 +165,7 @@ def style_rows(
     judges: Sequence[Judge],
     dataset: str,
 ) -> list[Row]:
-    """Figures of the pipeline's first style, for each judge and strength.
+    """Figures of the pipeline's first style, for each judge and strength, where it has strengths.
 
     Args:
         work: (3, H, W), what the style should look like.
@@ -173,6 +173,7 @@ def style_rows(
         dataset: what to call the photos.
     """
     style, scale = pipe.styles[0], 4
+    strengths = (1.0,) if style in pipe.painters else STRENGTHS
     goals = [judge.statistics(judge.look(work)) for judge in judges]
     figures: dict[tuple[str, float], list[dict[str, float]]] = {}
     statistics: dict[tuple[str, float], list[tuple[Grams, Grams]]] = {}
@@ -180,7 +181,7 @@ def style_rows(
         hr = hr_picture(path)
         lr = low_resolution(hr, scale)
         soft = bicubic(lr, scale)
-        painted = {s: enlarge(pipe, lr, style, scale, s) for s in STRENGTHS}
+        painted = {s: enlarge(pipe, lr, style, scale, s) for s in strengths}
         for judge, goal in zip(judges, goals, strict=True):
             photo = judge.look(hr.pixels)
             plain = judge.statistics(photo)

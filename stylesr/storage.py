@@ -19,7 +19,7 @@ from stylesr.errors import InputError, ModelError
 from stylesr.fidelity import hr_picture, low_resolution, progress
 from stylesr.hub import WEIGHTS_FILE
 from stylesr.metrics import psnr_y
-from stylesr.models import StyleSRNet
+from stylesr.models import AdaINNet, Generator, StyleSRNet
 from stylesr.picture import Picture
 from stylesr.pipeline import StyleSRPipeline
 
@@ -49,13 +49,12 @@ class Change:
         return self.psnr < MAX_PSNR_CHANGE and self.difference < MAX_DIFFERENCE
 
 
-def halved_change(
-    base: StyleSRNet, style: StyleSRNet, photos: Sequence[str | Path]
-) -> list[Change]:
+def halved_change(base: Generator, style: Generator, photos: Sequence[str | Path]) -> list[Change]:
     """What float16 weights of a style would change, at each factor and full strength.
 
     Args:
-        base, style: in float32; their weights are left as they are.
+        base, style: in float32; their weights are left as they are. The style is one of the base,
+            or a network that keeps a picture's size, such as a TransformerNet.
         photos: reduced by the factor, as for all figures here, and put through the pipeline with
             the style as it is and as it would be loaded again.
 
@@ -68,7 +67,10 @@ def halved_change(
         raise InputError("float16 is judged on photos, none given")
     halved = copy.deepcopy(style)
     halved.load_state_dict(_halves(style))
-    pipe = StyleSRPipeline(base, {"before": style, "after": halved}, base_name="base")
+    nets = {"before": style, "after": halved}
+    styles = {name: net for name, net in nets.items() if isinstance(net, StyleSRNet)}
+    painters = {} if styles else nets
+    pipe = StyleSRPipeline(base, styles, "base", painters=painters)
     changes = []
     for scale in style.scales:
         psnrs, differences = [], []
@@ -97,13 +99,18 @@ def store_halved(folder: str | Path, photos: str | Path) -> list[Change]:
         The harmless change, at each factor.
 
     Raises:
-        InputError: a base, no photos, or a change that is not harmless; the file is left as it was.
+        InputError: a base or what only enlarges, a network of any style, no photos, or a change
+            that is not harmless; the file is left as it was.
         ModelError: the model or its base cannot be loaded.
     """
     folder = Path(folder)
     pipe = StyleSRPipeline.from_pretrained(folder)
-    style = StyleSRNet.from_pretrained(folder)
-    if style.base is None:
+    style = Generator.from_pretrained(folder)
+    if isinstance(style, AdaINNet):
+        raise InputError(f"{folder.name} paints like any picture, so no few pictures can judge it")
+    if not (style.paints or isinstance(style, StyleSRNet)):
+        raise InputError(f"{folder.name} only enlarges: its figures are of float32, which it keeps")
+    if isinstance(style, StyleSRNet) and style.base is None:
         raise InputError(
             f"{folder.name} is a base: rounding it would cut off the styles that were trained from "
             "it; only they can be stored in float16"
@@ -123,7 +130,7 @@ def store_halved(folder: str | Path, photos: str | Path) -> list[Change]:
     return changes
 
 
-def _halves(net: StyleSRNet) -> dict[str, Tensor]:
+def _halves(net: Generator) -> dict[str, Tensor]:
     """The weights as float16, as the file holds them.
 
     Raises:

@@ -14,6 +14,7 @@ from stylesr.errors import InputError
 from stylesr.fidelity import hr_picture, low_resolution
 from stylesr.likeness import Judge, SqueezeJudge, VggJudge
 from stylesr.losses import perceptual
+from stylesr.models import TransformerNet
 from stylesr.picture import to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.resample import resize
@@ -77,6 +78,14 @@ class MeanColour(Judge):
 
     def content(self, seen: Tensor, photo: Tensor) -> float:
         return 10 * float((seen - photo).abs().sum())
+
+
+def test_a_network_without_strengths_is_measured_once(photos: Path) -> None:
+    net = TransformerNet(channels=4, blocks=1)
+    pipe = StyleSRPipeline(tiny.photo(), painters={"udnie": net})
+    paths = [photos / "one.png"]
+    (row,) = likeness.style_rows(pipe, torch.ones(3, 40, 50), paths, [MeanColour()], "photos")
+    assert (row["strength"], row["scale"]) == (1.0, 4)
 
 
 def test_style_rows_equal_figures_by_hand(pipe: StyleSRPipeline, photos: Path) -> None:

@@ -11,11 +11,12 @@ from stylesr.blending import strength
 from stylesr.errors import InputError, ModelError
 from stylesr.fidelity import hr_picture, low_resolution
 from stylesr.metrics import psnr_y
-from stylesr.models import StyleSRNet
+from stylesr.models import SRCNN, AdaINNet, Generator, StyleSRNet, TransformerNet
 from stylesr.picture import to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.storage import Change
 from tests import tiny
+from tests.models.contract import randomised
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -119,6 +120,26 @@ def test_a_base_is_refused(dots: Path, photos: Path) -> None:
     with pytest.raises(InputError, match="photo is a base: rounding it would cut off the styles"):
         storage.store_halved(dots.parent / "photo", photos)
     assert StyleSRNet.from_pretrained(dots.parent / "photo").fingerprint() == before
+
+
+def test_a_network_that_keeps_the_size_is_halved_too(tmp_path: Path, photos: Path) -> None:
+    net = randomised(TransformerNet(channels=4, blocks=1))
+    net.save_pretrained(tmp_path / "udnie")
+    (change,) = storage.store_halved(tmp_path / "udnie", photos)
+    assert change.is_harmless and change.difference > 0
+    state = load_file(tmp_path / "udnie" / "model.safetensors")
+    assert all(tensor.dtype == torch.float16 for tensor in state.values())
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [(SRCNN(channels=4), "only enlarges"), (AdaINNet(), "paints like any picture")],
+    ids=["srcnn", "any style"],
+)
+def test_others_are_refused(tmp_path: Path, photos: Path, net: Generator, message: str) -> None:
+    net.save_pretrained(tmp_path / "other")
+    with pytest.raises(InputError, match=f"other {message}"):
+        storage.store_halved(tmp_path / "other", photos)
 
 
 def test_photos_are_needed() -> None:
