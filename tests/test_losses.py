@@ -36,6 +36,7 @@ from stylesr.losses.perceptual import (
     lattice_loss,
     mean_grams,
     mean_moments,
+    mean_power,
     moment_loss,
     moments,
     phase_loss,
@@ -44,6 +45,7 @@ from stylesr.losses.perceptual import (
     spectrum_loss,
     tone_loss,
     total_variation,
+    weave_loss,
 )
 from stylesr.losses.pixel import PIXEL_LOSSES, charbonnier_loss, ssim_loss
 from tests.tiny_features import weights as tiny_weights
@@ -382,6 +384,32 @@ def test_the_spectrum_shows_a_weave_that_the_lattice_loss_passes_over(noise: Noi
     assert spectrum_loss(photo + 0.1 / 255 * noise(2, 3, 96, 96, seed=1), photo).item() < 0.01
 
 
+def test_the_power_of_noise_is_its_variance(noise: Noise) -> None:
+    gray = noise(1, 1, 512, 512).expand(1, 3, -1, -1)  # of variance 1/12
+    power = mean_power([gray, gray[..., :256]])
+    assert power.shape == (64, 33)
+    assert power[3:-3, 3:-3].mean().item() == pytest.approx(255**2 / 12, rel=0.03)
+    assert mean_power([torch.full((1, 3, 64, 64), 0.4)]).max().item() < 1e-6
+
+
+def test_a_weave_is_power_gathered_in_few_frequencies(noise: Noise) -> None:
+    work = F.avg_pool2d(noise(1, 3, 400, 400), 3, 1)
+    painted = F.avg_pool2d(noise(2, 3, 226, 226, seed=1), 3, 1)
+    rows = torch.arange(224.0)[:, None] * 2 * math.pi
+    weave = 8 / 255 * torch.cos(0.36 * rows + 0.08 * rows.T)
+    power = mean_power([work])
+    plain = weave_loss(painted, power).item()
+    assert plain < 0.02
+    assert weave_loss(0.3 * painted + 0.3, power).item() < 0.03  # contrast is not what it judges
+    assert weave_loss(painted + weave, power).item() > 5 * plain
+    assert (
+        weave_loss(painted + weave, mean_power([work[..., :224, :224] + weave])).item()
+        < plain + 0.02
+    )
+    broad = 8 / 255 * torch.cos(0.05 * rows + 0.02 * rows.T)  # a stroke's width, no weave
+    assert weave_loss(painted + broad, power).item() < plain + 0.02
+
+
 def test_total_variation_by_hand() -> None:
     picture = torch.tensor([[[[0.0, 1.0], [0.5, 0.5]]]])
     # along rows: 1 and 0; along columns: 0.5 and 0.5
@@ -504,6 +532,7 @@ def test_every_term_has_a_gradient(network: DistilledVGG19, noise: Noise) -> Non
         "tv": total_variation,
         "lattice": lattice_loss,
         "phase": phase_loss,
+        "weave": lambda x: weave_loss(x, mean_power([target])),
     }
     for name, term in terms.items():
         picture = noise(1, 3, 64, 64).requires_grad_(True)

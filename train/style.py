@@ -43,11 +43,13 @@ from stylesr.losses.perceptual import (
     half,
     lattice_loss,
     mean_grams,
+    mean_power,
     phase_loss,
     recolor_loss,
     relative_gram_loss,
     tone_loss,
     total_variation,
+    weave_loss,
 )
 from stylesr.models import Generator, StyleSRNet, TransformerNet
 from stylesr.models.discriminators import PatchDiscriminator
@@ -87,6 +89,7 @@ class Recipe:
     edge: float = 0.5
     tv: float = 0.3
     lattice: float = 4.0  # against grids, dots and beads
+    weave: float = 0.0  # against other fine patterns: power where the work has none
     adversarial: float = 0.2
     r1: float = 0.03  # weight of a flat discriminator around the painting
     steady: float = 2.0  # against strokes that change when the photo moves a little
@@ -169,6 +172,7 @@ def main(recipe: Recipe) -> None:
     paintings = [work.to(device).float()[None] / 255 for work in works]
     full_target = mean_grams(vgg, paintings)
     half_target = mean_grams(vgg, [half(painting) for painting in paintings])
+    power = mean_power(paintings)
     items = recipe.batch * accelerator.num_processes
     photos = gather(recipe.photos, [], at_least=recipe.crop)
     crops = RandomCrops(photos, recipe.crop, recipe.steps * items, recipe.seed)
@@ -236,6 +240,7 @@ def main(recipe: Recipe) -> None:
             "edge": recipe.edge * edge_loss(painted, target),
             "tv": recipe.tv * total_variation(painted),
             "lattice": recipe.lattice * (lattice_loss(painted) + phase_loss(painted)),
+            "weave": recipe.weave * weave_loss(painted, power),
             "adversarial": recipe.adversarial * strength * hinge_generator(score.float()),
         }
         if recipe.steady:

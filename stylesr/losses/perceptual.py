@@ -31,6 +31,7 @@ __all__ = [
     "lattice_loss",
     "mean_grams",
     "mean_moments",
+    "mean_power",
     "moment_loss",
     "moments",
     "phase_loss",
@@ -39,6 +40,7 @@ __all__ = [
     "spectrum_loss",
     "tone_loss",
     "total_variation",
+    "weave_loss",
 ]
 
 URL = (
@@ -371,6 +373,55 @@ def spectrum_loss(picture: Tensor, target: Tensor, smooth: int = 5, floor: float
         power = torch.fft.rfft2(x * window).abs().square().mean(1, keepdim=True)
         powers.append(F.avg_pool2d(power, smooth, 1) + granted)
     return F.relu((powers[0] / powers[1]).log()).square().mean()
+
+
+def mean_power(pictures: Sequence[Tensor], side: int = 64) -> Tensor:
+    """Power spectrum of luma in windows of `side`² pixels, averaged over windows and pictures.
+
+    Args:
+        pictures: (N, 3, H, W) each, of any sizes from `side` on.
+
+    Returns:
+        (side, side/2 + 1), in squares of levels of 255, as of noise of that variance.
+    """
+    window = torch.hann_window(side, device=pictures[0].device)
+    window = window * window[:, None]
+    powers = []
+    for picture in pictures:
+        pieces = 255 * _luma(picture)[:, 0].unfold(1, side, side // 2).unfold(2, side, side // 2)
+        pieces = pieces - pieces.mean((-2, -1), keepdim=True)
+        power = torch.fft.rfft2(pieces * window).abs().square().mean((0, 1, 2))
+        powers.append(power / window.square().sum())
+    return torch.stack(powers).mean(0)
+
+
+def weave_loss(picture: Tensor, power: Tensor, finest: float = 5.0) -> Tensor:
+    """How much more a batch gathers its fine detail in a few frequencies than the works: weaves.
+
+    Strokes spread their power over all frequencies of about one period, and over directions; a
+    weave, or dots, gather it in some. Both power spectra are divided by their mean over directions;
+    the mean square of the logarithm of the ratio of the two, where the batch has more.
+
+    Args:
+        picture: (N, 3, H, W), the batch.
+        power: of the works, by `mean_power`.
+        finest: longest period that counts, in pixels.
+    """
+    side = len(power)
+    rows = torch.fft.fftfreq(side, 1 / side, device=power.device)[:, None]
+    columns = torch.fft.rfftfreq(side, 1 / side, device=power.device)
+    radius = (rows.square() + columns.square()).sqrt()
+    ring = radius.round().long()
+    shares = [_over_directions(each, ring) for each in (mean_power([picture], side), power)]
+    excess = (shares[0] + 0.1).log() - (shares[1] + 0.1).log()  # what lacks power is no standard
+    return F.relu(excess)[radius > side / finest].square().mean()
+
+
+def _over_directions(power: Tensor, ring: Tensor) -> Tensor:
+    """Power relative to its mean over the ring of each frequency."""
+    count = torch.bincount(ring.flatten())
+    total = power.new_zeros(len(count)).index_add(0, ring.flatten(), power.flatten())
+    return power / (total / count + 1e-3)[ring]
 
 
 def total_variation(picture: Tensor) -> Tensor:
