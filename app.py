@@ -149,7 +149,7 @@ def launch(page: gr.Blocks, **options: Any) -> Any:
         "enable_monitoring": False,
         "run_history": False,
         "ssr_mode": False,
-        "allowed_paths": [],
+        "allowed_paths": parts.EXAMPLES,  # Gradio's own; else they cannot change their language
     }
     return page.launch(**settings | options)
 

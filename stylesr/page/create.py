@@ -120,7 +120,7 @@ class Create(Stoppable):
     def __init__(self, studio: Studio, inputs: Inputs, outputs: Outputs, site: Site) -> None:
         self.studio, self.inputs, self.outputs, self.site = studio, inputs, outputs, site
         self.folder = TemporaryDirectory(prefix="stylesr-")  # of the example, gone with the page
-        self.thumbnails = dict(studio.samples)
+        self.painted: dict[str, bytes] = {}  # thumbnails
         self._lock = threading.Lock()
 
     def welcome(self, language: str) -> Iterator[dict[Any, Any]]:
@@ -138,12 +138,12 @@ class Create(Stoppable):
             files = str(painting.before), str(painting.after)
             yield pair | {o.slider: gr.ImageSlider(files, label=self._example_label(say))}
             names = [self.studio.names[0], *self.studio.styles]
-            for name in names:
+            for name in (name for name in names if name not in self.studio.samples):
                 with self._lock:
-                    if name not in self.thumbnails:
-                        self.thumbnails[name] = self.studio.thumbnail(EXAMPLES[0], name)
-                if name not in self.studio.samples:
-                    yield {self.inputs.thumbnails: thumbnail_css(names, self.thumbnails)}
+                    if name not in self.painted:
+                        self.painted[name] = self.studio.thumbnail(EXAMPLES[0], name)
+                    thumbnails = self.studio.samples | self.painted
+                yield {self.inputs.thumbnails: thumbnail_css(names, thumbnails)}
 
     @cached_property
     def _example(self) -> Painting:

@@ -9,10 +9,12 @@ where a function is asked for that is not there, or with other values than the p
 
 import asyncio
 import json
+import os
 import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ MAX_BODY = 64_000
 MAX_TOOL_BODY = 14_000_000  # a tool call holds its picture: 10 MB in base64
 MAX_NUMBER = 1e9
 KEPT_SECONDS = 1200  # for as long uploads may be on the disk
+BROKEN_SECONDS = 900  # since the last byte of an upload that was broken off
 MAX_KEPT = 6_000_000_000  # bytes of all uploads in that time
 MAX_KEPT_OF_ONE = 600_000_000  # of these, one visitor's
 LEAST_KEPT = 100_000  # what an upload counts at least: many small ones fill a disk too
@@ -59,8 +62,8 @@ class Guard:
         max_upload: bytes of an upload, all its files together.
         uploads: the folder in which files must be that a request names; None for any.
         functions: what the page's functions take, by their numbers, and those for programs by their
-            names too: by its name each value's kind, "file", "setting", "place" (a number from 0)
-            or "state". None for anything.
+            names too: by its name each value's kind, "file", "files", "setting", "place" (a number
+            from 0) or "state". None for anything.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Guard:
             await _refuse(send, 429, say.full)
             return
         self._kept.append(upload)
+        asyncio.get_running_loop().call_later(BROKEN_SECONDS + 1, self._sweep)
 
         async def counted() -> Message:
             message = await receive()
@@ -113,6 +117,13 @@ class Guard:
             return message
 
         await self.app(scope, counted, send)
+
+    def _sweep(self) -> None:
+        """Remove what is left of uploads that were broken off, which Gradio forgets."""
+        for path in Path(self.uploads or os.devnull).glob("*"):
+            with suppress(OSError):  # another was quicker
+                if path.is_file() and time.time() - path.stat().st_mtime > BROKEN_SECONDS:
+                    path.unlink()
 
     def _has_room(self, upload: "_Upload") -> bool:
         """Whether the disk has room for one more, and this visitor has not filled it alone."""
@@ -227,7 +238,7 @@ def _has_address(values: Any, is_tool: bool) -> bool:
 def _are_in(folder: str, values: Any) -> bool:
     """Whether all files that are named lie in a folder; what they are is seen later."""
     home = Path(folder).resolve()
-    paths = [text for key, text in _texts(values) if key == "path" and text]
+    paths = [text for key, text in _texts(values) if key == "path"]
     return all("\0" not in path and Path(path).resolve().is_relative_to(home) for path in paths)
 
 
@@ -244,8 +255,10 @@ def _misfit(scope: Message, values: Any, functions: Functions) -> str:
     if not isinstance(name, int | str) or name not in functions:
         return f"there is no function {str(name)[:40]!r}"
     kinds = functions[name]
-    if path.startswith("/gradio_api/call/v2/"):  # by name
+    if path.startswith("/gradio_api/call/v2/"):  # by name, and all but files have defaults
         given = values
+        if missing := [key for key in kinds if kinds[key] == "file" and key not in values]:
+            return f"{missing[0]} is missing"
     else:
         data = values.get("data")
         if not isinstance(data, list) or len(data) != len(kinds):
@@ -264,8 +277,10 @@ def _fits(value: object, kind: str) -> bool:
         return isinstance(value, int) and 0 <= value < MAX_NUMBER
     if value is None or kind == "state":  # that of the server counts
         return True
+    if kind == "files":
+        return isinstance(value, list) and all(map(_is_file, value))
     if kind == "file":
-        return all(map(_is_file, value)) if isinstance(value, list) else _is_file(value)
+        return _is_file(value)
     if isinstance(value, int | float):
         return -MAX_NUMBER < value < MAX_NUMBER  # which NaN is not
     return isinstance(value, str)

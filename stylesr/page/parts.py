@@ -247,7 +247,7 @@ def functions(page: gr.Blocks) -> dict[int | str, dict[str, str]]:
     for number, function in page.fns.items():
         kinds = [_kind(component) for component in function.inputs]
         taken[number] = {f"value {place}": kind for place, kind in enumerate(kinds)}
-        if function.api_name and function.api_visibility == "public":
+        if function.fn and function.api_name and function.api_visibility == "public":
             names = signature(function.fn).parameters
             taken[number] = taken[function.api_name] = dict(zip(names, kinds, strict=True))
     return taken
@@ -255,7 +255,7 @@ def functions(page: gr.Blocks) -> dict[int | str, dict[str, str]]:
 
 def _kind(component: Any) -> str:
     if isinstance(component, gr.Image | gr.File | gr.Video):
-        return "file"
+        return "files" if getattr(component, "file_count", "single") == "multiple" else "file"
     if isinstance(component, gr.State):
         return "state"
     return "place" if isinstance(component, gr.Dataset) else "setting"
