@@ -656,7 +656,7 @@ def test_attacks_are_refused_and_the_page_is_well(address: str, cat: Path) -> No
             answer = client.post(f"{api}/call/enhance", json={"data": [photo, *values]})
             assert answer.status_code == status, (photo, answer.text)
             assert photo != {"path": str(cat)} or "was not uploaded to the page" in answer.text
-        assert client.post(f"{api}/run/enhance", json={"data": []}).status_code == 404
+        assert client.post(f"{api}/run/enhance", json={"data": []}).status_code == 422
         large = {"files": ("a.png", b"x" * 11_000_000)}
         assert client.post(f"{api}/upload", files=large).status_code == 413
         assert client.get(address).status_code == 200

@@ -101,13 +101,11 @@ def wire(create: "Create", language: gr.Radio) -> None:
         api_visibility="private",
         **HEAVY,
     )
-    run.success(create.end, None, buttons[:2], **QUICK)
-    run.failure(create.halt, language, buttons, **QUICK)
     compared = o.other.input(
         create.compare, [o.done, o.other, language], shown, api_visibility="private", **HEAVY
     )
     o.format.input(create.convert, [o.done, o.format, language], o.download, **PRIVATE)
-    o.stop.click(create.halt, language, buttons, cancels=[run, compared], **QUICK)
+    create.follow(run, o, language, compared)
 
 
 class Create(Stoppable):

@@ -152,6 +152,20 @@ def action(
 class Stoppable:
     """The start button of heavy work, and Stop in its place while that goes on."""
 
+    def follow(self, run: Any, tab: Any, language: gr.Radio, *others: Any) -> None:
+        """Once the work is done, offer to start again; let Stop end it.
+
+        Args:
+            run: the event that does it.
+            tab: the tab's components: `start`, `stop` and `status`.
+            language: of the words.
+            others: further events that Stop ends.
+        """
+        buttons = [tab.start, tab.stop, tab.status]
+        run.success(self.end, None, buttons[:2], **QUICK)
+        run.failure(self.halt, language, buttons, **QUICK)
+        tab.stop.click(self.halt, language, buttons, cancels=[run, *others], **QUICK)
+
     def offer_stop(self, say: Words) -> tuple[Any, Any, str]:
         """The work waits for its turn."""
         return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
