@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from stylesr.page import any_style, batch, compare, create, endpoints, film, hub_styles, parts
 from stylesr.page.guard import COOKIE, Guard
@@ -19,6 +20,7 @@ from stylesr.page.words import CALL, COMMAND, Words, words
 from stylesr.studio import MAX_BATCH, Studio
 from stylesr.workshop import open_studio
 
+MAX_SESSIONS = 200  # that are remembered, the last ones: a quarter of a megabyte each
 TITLE = "<h1>stylesr</h1><p>{}</p>"
 BROWSER_LANGUAGE = f"""
 () => (document.cookie.match(/{COOKIE}=(\\w+)/)?.[1]
@@ -31,6 +33,9 @@ REMEMBER_LANGUAGE = f"""
   return language;
 }}
 """
+
+# Gradio looks through all events that it remembers whenever one has ended, monitored or not.
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 THEME = gr.themes.Default(
     primary_hue="orange",
@@ -124,22 +129,27 @@ def about(say: Words) -> str:
 
 def launch(page: gr.Blocks, **options: Any) -> Any:
     """Serve the page with its looks and safety settings; options as for `gr.Blocks.launch`."""
-    guard = Guard, (), {"max_upload": MAX_BATCH * MAX_FILE_MB * 1_000_000}  # for Starlette
+    limits: dict[str, Any] = {
+        "max_upload": MAX_BATCH * MAX_FILE_MB * 1_000_000,
+        "uploads": get_upload_folder(),
+        "functions": parts.functions(page),
+    }
     settings: dict[str, Any] = {
         "theme": THEME,
         "css_paths": Path(__file__).with_name("app.css"),
         "js": Path(str(parts.__file__)).with_name("zoom.js").read_text(encoding="utf-8"),
         "footer_links": ["api", "gradio", "settings"],
-        "app_kwargs": {"middleware": [guard]},
+        "app_kwargs": {"middleware": [(Guard, (), limits)]},  # as Starlette takes it
         "mcp_server": find_spec("mcp") is not None,
         "max_file_size": f"{MAX_FILE_MB}mb",
         "max_threads": 8,
+        "state_session_capacity": MAX_SESSIONS,
         "show_error": False,
         "strict_cors": True,
         "enable_monitoring": False,
         "run_history": False,
         "ssr_mode": False,
-        "allowed_paths": [],
+        "allowed_paths": parts.EXAMPLES,  # Gradio's own; else they cannot change their language
     }
     return page.launch(**settings | options)
 

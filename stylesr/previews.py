@@ -27,6 +27,7 @@ __all__ = [
     "encode",
     "find_photos",
     "grid",
+    "sample",
 ]
 
 PREVIEW_FILE = "preview.webp"
@@ -74,6 +75,26 @@ def draw_any_style(
         cells = [_to_rgb(pixels) for pixels in (photo.pixels, *painted)]
         rows.append([ImageOps.fit(cell, SMALL_CELL, Image.Resampling.LANCZOS) for cell in cells])
     return grid(rows, ["photo", *works])
+
+
+def sample(preview: str | Path, column: int) -> Image.Image:
+    """A square from the middle of the first photo of a picture by `draw`.
+
+    Args:
+        preview: its file.
+        column: 0 to 2; what `_titles` says is there.
+
+    Raises:
+        InputError: it is laid out in another way.
+        OSError: it cannot be read.
+    """
+    (width, height), gap = CELL, GAP
+    with Image.open(preview) as sheet:
+        rows, rest = divmod(sheet.height - HEAD + gap, height + gap)
+        if sheet.width != 3 * (width + gap) - gap or rest or not rows:
+            raise InputError(f"{preview} is not laid out as previews.draw does it")
+        left = column * (width + gap) + (width - height) // 2
+        return sheet.crop((left, HEAD, left + height, HEAD + height)).convert("RGB")
 
 
 def contact_sheet(pipe: StyleSRPipeline, photos: str | Path) -> Image.Image:

@@ -9,13 +9,16 @@ import threading
 import time
 import zipfile
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL.Image import Resampling
 
 from stylesr.discovery import Found, load
 from stylesr.errors import ImageError, InputError, ModelError
@@ -32,6 +35,7 @@ from stylesr.models.unet_generator import UNetGenerator
 from stylesr.orders import Batch, Choices, Footage, Painting, Panel, Sketch
 from stylesr.passes import MAX_SCALE, Size, target_size
 from stylesr.pipeline import Plan, Progress, StyleSRPipeline
+from stylesr.previews import PREVIEW_FILE, sample
 from stylesr.screen import fit, for_screen, fraction, square
 from stylesr.tiling import drain
 
@@ -202,6 +206,8 @@ class Studio:
         Raises:
             InputError: a choice is out of range.
         """
+        if not isinstance(choices.style, str):
+            raise InputError(f"style must be the name of a model, got {choices.style!r}")
         style: str | dict[str, float] = choices.style
         strength = choices.strength
         if choices.style == self.names[0]:
@@ -588,6 +594,25 @@ class Studio:
         return Footage(file, *made.size, made.frames, length, whole, seconds)
 
     # -- small pictures -----------------------------------------------------------------------
+
+    @cached_property
+    def samples(self) -> dict[str, bytes]:
+        """Thumbnails of the base and the styles, cut out of the previews that come with them.
+
+        Nothing is painted. A model without a preview of the usual layout has none here.
+        """
+        found = {}
+        for name, model in zip(self.names, self.models, strict=True):
+            if name not in (self.names[0], *self.styles):
+                continue
+            for folder in (Path(model), bundled_folder() / model):
+                with suppress(OSError, InputError):
+                    square = sample(folder / PREVIEW_FILE, 1 if name == self.names[0] else 2)
+                    small = square.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Resampling.LANCZOS)
+                    small.save(file := BytesIO(), "WEBP", quality=85)
+                    found[name] = file.getvalue()
+                    break
+        return found
 
     def thumbnail(self, photo: Source, name: str) -> bytes:
         """A square from the middle of `photo` as a model paints it: a WebP file."""

@@ -7,6 +7,7 @@ import time
 import zipfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -207,6 +208,24 @@ def test_page_opens_in_the_browsers_language_and_fits(
 
 def test_page_is_built_without_loading_models() -> None:
     assert isinstance(app.build_page(Studio(["no-such-model"])), gr.Blocks)
+
+
+def test_examples_may_be_shown_wherever_gradio_is_installed() -> None:
+    page: Any = SimpleNamespace(fns={}, launch=lambda **options: options)
+    assert app.launch(page)["allowed_paths"] == parts.EXAMPLES != []
+
+
+def test_the_guard_is_told_what_functions_take(studio: Studio) -> None:
+    functions = parts.functions(app.build_page(studio))
+    assert functions["paint_like"] == {
+        "photo": "file",
+        "style_image": "file",
+        "scale": "setting",
+        "strength": "setting",
+        "language": "setting",
+    }
+    assert functions[0] == {"value 0": "place"}  # of an example
+    assert functions[2] == {"value 0": "state", "value 1": "setting"}
 
 
 def test_styles_of_the_hub_are_offered_only_if_asked_for(
@@ -628,15 +647,16 @@ def test_attacks_are_refused_and_the_page_is_well(address: str, cat: Path) -> No
             ({"path": "x", "url": "http://169.254.169.254/", "meta": meta}, 403),
             ({"url": picture, "meta": meta}, 403),
             ({"url": "data:image/png;base64," + "A" * 70_000, "meta": meta}, 413),
-            ({"path": "/etc/passwd", "meta": meta}, 400),
-            ({"path": str(cat), "meta": meta}, 400),  # on this machine, but never uploaded
-            ({"path": str(cat)}, 422),  # without what tells Gradio to look where it is
+            ({"path": "/etc/passwd", "meta": meta}, 403),
+            ({"path": str(cat), "meta": meta}, 403),  # on this machine, but never uploaded
+            ({"path": str(cat)}, 403),  # without what tells Gradio to look where it is
+            ("cat.png", 422),
         ]:
             values = ["dots", "", 0.5, "2", 0, 1, 0, "auto", "style", 0, "", "png", "en"]
             answer = client.post(f"{api}/call/enhance", json={"data": [photo, *values]})
             assert answer.status_code == status, (photo, answer.text)
-        assert "was not uploaded to the page" in answer.text
-        assert client.post(f"{api}/run/enhance", json={"data": []}).status_code == 404
+            assert photo != {"path": str(cat)} or "was not uploaded to the page" in answer.text
+        assert client.post(f"{api}/run/enhance", json={"data": []}).status_code == 422
         large = {"files": ("a.png", b"x" * 11_000_000)}
         assert client.post(f"{api}/upload", files=large).status_code == 413
         assert client.get(address).status_code == 200

@@ -17,6 +17,7 @@ from stylesr.errors import ImageError, InputError, ModelError
 from stylesr.models import SRCNN, TransformerNet
 from stylesr.orders import Batch, Choices, Painting, Sketch
 from stylesr.pipeline import Progress, StyleSRPipeline
+from stylesr.previews import CELL, PREVIEW_FILE, grid
 from stylesr.studio import Studio
 from stylesr.tiling import drain
 from tests import tiny
@@ -421,6 +422,22 @@ def test_thumbnails_are_squares_painted_by_each_model(studio: Studio, cat: Path)
     assert len(thumbnails) == 3
     for data in thumbnails:
         assert Image.open(BytesIO(data)).size == (160, 160)
+
+
+def test_thumbnails_come_from_previews_where_there_are_some(models: list[Path]) -> None:
+    for place, model in enumerate(models):
+        cells = [Image.new("RGB", CELL, color) for color in ("red", "lime", "blue")]
+        titles = ["a", "b", "c"] if place else ["a", "b"]  # another layout than `draw`'s
+        grid([cells[: len(titles)]], titles).save(model / PREVIEW_FILE)
+    samples = Studio(models).samples
+    assert list(samples) == [model.name for model in models[1:]]
+    for data in samples.values():
+        with Image.open(BytesIO(data)) as image:
+            red, green, blue = image.convert("RGB").getpixel((80, 80))
+            assert image.size == (160, 160) and blue > 200 > 60 > max(red, green)
+    grid([cells], ["a", "b", "c"]).save(models[0] / PREVIEW_FILE)
+    with Image.open(BytesIO(Studio(models).samples[models[0].name])) as image:
+        assert image.convert("RGB").getpixel((80, 80))[1] > 200  # the original is last
 
 
 def test_models_are_loaded_once_by_whichever_thread_comes_first(

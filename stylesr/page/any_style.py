@@ -123,9 +123,7 @@ def wire(any_style: "AnyStyle", language: gr.Radio) -> None:
         api_visibility="private",
         **HEAVY,
     )
-    run.success(any_style.end, None, buttons[:2], **QUICK)
-    run.failure(any_style.halt, language, buttons, **QUICK)
-    p.stop.click(any_style.halt, language, buttons, cancels=run, **QUICK)
+    any_style.follow(run, p, language)
 
 
 class AnyStyle(Stoppable):

@@ -107,9 +107,7 @@ def wire(several: "Several", language: gr.Radio) -> None:
         api_visibility="private",
         **HEAVY,
     )
-    run.success(several.end, None, buttons[:2], **QUICK)
-    run.failure(several.halt, language, buttons, **QUICK)
-    p.stop.click(several.halt, language, buttons, cancels=run, **QUICK)
+    several.follow(run, p, language)
 
 
 class Several(Stoppable):

@@ -142,9 +142,7 @@ def wire(compare: "Compare", language: gr.Radio) -> None:
         api_visibility="private",
         **HEAVY,
     )
-    run.success(compare.end, None, buttons[:2], **QUICK)
-    run.failure(compare.halt, language, buttons, **QUICK)
-    p.stop.click(compare.halt, language, buttons, cancels=run, **QUICK)
+    compare.follow(run, p, language)
     gr.on([p.left.input, p.right.input], compare.pair, [p.done, *pair], p.slider, **PRIVATE)
     language.change(
         compare.speak, [p.done, *pair], [p.gallery, p.left, p.right, p.slider, p.table], **QUICK

@@ -1,6 +1,5 @@
 """The tab Create: one photo, enlarged and painted."""
 
-import base64
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
@@ -12,7 +11,13 @@ import gradio as gr
 
 from stylesr.errors import ImageError, InputError, StyleSRError
 from stylesr.orders import Choices, Painting, Sketch
-from stylesr.page.create_layout import Inputs, Outputs, lay_out_inputs, lay_out_outputs
+from stylesr.page.create_layout import (
+    Inputs,
+    Outputs,
+    lay_out_inputs,
+    lay_out_outputs,
+    thumbnail_css,
+)
 from stylesr.page.parts import (
     EXAMPLES,
     HEAVY,
@@ -96,13 +101,11 @@ def wire(create: "Create", language: gr.Radio) -> None:
         api_visibility="private",
         **HEAVY,
     )
-    run.success(create.end, None, buttons[:2], **QUICK)
-    run.failure(create.halt, language, buttons, **QUICK)
     compared = o.other.input(
         create.compare, [o.done, o.other, language], shown, api_visibility="private", **HEAVY
     )
     o.format.input(create.convert, [o.done, o.format, language], o.download, **PRIVATE)
-    o.stop.click(create.halt, language, buttons, cancels=[run, compared], **QUICK)
+    create.follow(run, o, language, compared)
 
 
 class Create(Stoppable):
@@ -115,11 +118,14 @@ class Create(Stoppable):
     def __init__(self, studio: Studio, inputs: Inputs, outputs: Outputs, site: Site) -> None:
         self.studio, self.inputs, self.outputs, self.site = studio, inputs, outputs, site
         self.folder = TemporaryDirectory(prefix="stylesr-")  # of the example, gone with the page
-        self.thumbnails: dict[str, bytes] = {}
+        self.painted: dict[str, bytes] = {}  # thumbnails
         self._lock = threading.Lock()
 
     def welcome(self, language: str) -> Iterator[dict[Any, Any]]:
-        """Before the first photo: a picture painted by one style, and thumbnails of all."""
+        """Before the first photo: a picture painted by one style, and thumbnails of all.
+
+        Most thumbnails came with the page; painted are those of models without a preview.
+        """
         say, o = words(language), self.outputs
         if not EXAMPLES:
             return
@@ -129,13 +135,13 @@ class Create(Stoppable):
             pair = self._pair(painting.before, painting.after, say, say.photo_enlarged)
             files = str(painting.before), str(painting.after)
             yield pair | {o.slider: gr.ImageSlider(files, label=self._example_label(say))}
-            for name in [self.studio.names[0], *self.studio.styles]:
+            names = [self.studio.names[0], *self.studio.styles]
+            for name in (name for name in names if name not in self.studio.samples):
                 with self._lock:
-                    if new := name not in self.thumbnails:
-                        self.thumbnails[name] = self.studio.thumbnail(EXAMPLES[0], name)
-                if new:
-                    yield {self.inputs.thumbnails: thumbnail_css(self.thumbnails)}
-            yield {self.inputs.thumbnails: thumbnail_css(self.thumbnails)}
+                    if name not in self.painted:
+                        self.painted[name] = self.studio.thumbnail(EXAMPLES[0], name)
+                    thumbnails = self.studio.samples | self.painted
+                yield {self.inputs.thumbnails: thumbnail_css(names, thumbnails)}
 
     @cached_property
     def _example(self) -> Painting:
@@ -280,13 +286,3 @@ class Create(Stoppable):
             if not done[2].file.exists():
                 raise InputError(say.gone)
             return offered(done[2], self.studio.convert(done[2], format), say)
-
-
-def thumbnail_css(pictures: dict[str, bytes]) -> str:
-    """Pictures for the cards of the styles, in their order."""
-    rules = (
-        f"#styles label:nth-of-type({place})"
-        f"{{--thumbnail:url(data:image/webp;base64,{base64.b64encode(data).decode()})}}"
-        for place, data in enumerate(pictures.values(), 1)
-    )
-    return f"<style>{''.join(rules)}</style>"

@@ -1,5 +1,7 @@
 """The tab Create: its components."""
 
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,7 @@ from stylesr.page.parts import MAX_FILE_MB, Spoken, first_style, offer_examples
 from stylesr.page.words import ENGLISH, Words
 from stylesr.studio import BICUBIC, TWO_STAGES, Studio
 
-__all__ = ["Inputs", "Outputs", "lay_out_inputs", "lay_out_outputs"]
+__all__ = ["Inputs", "Outputs", "lay_out_inputs", "lay_out_outputs", "thumbnail_css"]
 
 BRUSHES = ("auto", "1", "2", "4")
 FORMATS = ("png", "webp", "jpeg")
@@ -87,7 +89,8 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
     )
     spoken(gr.HTML, lambda w: {"value": limits(studio, w)}, elem_classes="fine-print")
     offer_examples(photo, spoken, "examples")
-    thumbnails = gr.HTML(elem_id="thumbnails")
+    names = [base, *styles]
+    thumbnails = gr.HTML(thumbnail_css(names, studio.samples), elem_id="thumbnails")
     style = spoken(
         gr.Radio,
         lambda w: {
@@ -270,6 +273,17 @@ def lay_out_outputs(studio: Studio, spoken: Spoken) -> Outputs:
         download,
         gr.State(),
     )
+
+
+def thumbnail_css(names: Sequence[str], pictures: Mapping[str, bytes]) -> str:
+    """Pictures for the cards of the styles, which stand in the order of their names."""
+    rules = (
+        f"#styles label:nth-of-type({place})"
+        f"{{--thumbnail:url(data:image/webp;base64,{base64.b64encode(pictures[name]).decode()})}}"
+        for place, name in enumerate(names, 1)
+        if name in pictures
+    )
+    return f"<style>{''.join(rules)}</style>"
 
 
 def zoom_buttons(say: Words) -> str:

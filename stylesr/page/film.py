@@ -131,9 +131,7 @@ def wire(film: "Film", language: gr.Radio) -> None:
         api_visibility="private",
         **HEAVY,
     )
-    run.success(film.end, None, buttons[:2], **QUICK)
-    run.failure(film.halt, language, buttons, **QUICK)
-    p.stop.click(film.halt, language, buttons, cancels=run, **QUICK)
+    film.follow(run, p, language)
 
 
 class Film(Stoppable):

@@ -1,38 +1,55 @@
 """What reaches the page: request bodies are small, and no one makes the server fetch an address.
 
-An ASGI middleware in front of Gradio. Pictures come by `/upload`, which has a limit of its own;
-everything else is settings, so a body of more than 64 kB is an attack, such as a picture in a
-`data:` address, past the upload's limit. Gradio also fetches any address that stands for a file,
-and passes on files of public hosts: both are refused.
+An ASGI middleware in front of Gradio. Pictures come by `/upload`, which has limits of its own, for
+a file, a request and a visitor; everything else is settings, so a body of more than 64 kB is an
+attack, such as a picture in a `data:` address, past the upload's limit. Gradio also fetches any
+address that stands for a file, and passes on files of public hosts: both are refused. And it fails
+where a function is asked for that is not there, or with other values than the page sends.
 """
 
 import asyncio
 import json
+import os
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from stylesr.page.visitors import address
 from stylesr.page.words import Words, words
 
 __all__ = ["COOKIE", "Guard"]
 
 MAX_BODY = 64_000
 MAX_TOOL_BODY = 14_000_000  # a tool call holds its picture: 10 MB in base64
+MAX_NUMBER = 1e9
+KEPT_SECONDS = 1200  # for as long uploads may be on the disk
+BROKEN_SECONDS = 900  # since the last byte of an upload that was broken off
+MAX_KEPT = 6_000_000_000  # bytes of all uploads in that time
+MAX_KEPT_OF_ONE = 600_000_000  # of these, one visitor's
+LEAST_KEPT = 100_000  # what an upload counts at least: many small ones fill a disk too
 COOKIE = "stylesr-language"
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+Functions = Mapping[int | str, Mapping[str, str]]
 
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)  # but see _is_ours
-_FETCHES = re.compile(r"/gradio_api/(file=\s*[a-z][a-z0-9+.-]*:|proxy=)", re.IGNORECASE)
+_FETCHES = re.compile(r"/gradio_api/(file[=/]\s*[a-z][a-z0-9+.-]*:|proxy=)", re.IGNORECASE)
 _JOINS = re.compile(r"/gradio_api/(queue/join|call/)")
+_CALLS = re.compile(r"/gradio_api/call/(?:v2/)?([^/]*)/?$")
+_RUNS = re.compile(r"/gradio_api/(queue/join|run/)")
 _CLOSED = re.compile(
     r"/gradio_api/(api/|runs|run-history|vibe|undo-vibe|dev|profiling|process_rec|deep_link)"
-    r"|/monitoring|/svelte|/login|/openapi.json"
+    r"|/gradio_api/(file/|component_server|custom_component|stream/|openapi.json)"
+    r"|/monitoring|/svelte|/login|/logout|/openapi.json"
 )
 
 
@@ -43,11 +60,25 @@ class Guard:
         app: the application behind it.
         max_body: bytes of a body.
         max_upload: bytes of an upload, all its files together.
+        uploads: the folder in which files must be that a request names; None for any.
+        functions: what the page's functions take, by their numbers, and those for programs by their
+            names too: by its name each value's kind, "file", "files", "setting", "place" (a number
+            from 0) or "state". None for anything.
     """
 
-    def __init__(self, app: App, max_upload: int, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self,
+        app: App,
+        max_upload: int,
+        max_body: int = MAX_BODY,
+        *,
+        uploads: str | None = None,
+        functions: Functions | None = None,
+    ) -> None:
         self.app, self.max_upload, self.max_body = app, max_upload, max_body
+        self.uploads, self.functions = uploads, functions
         self._door = asyncio.Lock()
+        self._kept: deque[_Upload] = deque()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 403, 404 or 413."""
@@ -68,20 +99,38 @@ class Guard:
 
     async def _upload(self, scope: Message, receive: Receive, send: Send, say: Words) -> None:
         """Count while it comes in: a length that is told may be a lie."""
+        upload = _Upload(_visitor(scope))
         if _length(scope) > self.max_upload:
             await _refuse(send, 413, say.crowded)
             return
-        received = 0
+        if not self._has_room(upload):
+            await _refuse(send, 429, say.full)
+            return
+        self._kept.append(upload)
+        asyncio.get_running_loop().call_later(BROKEN_SECONDS + 1, self._sweep)
 
         async def counted() -> Message:
-            nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_upload:
+            upload.size += len(message.get("body", b""))
+            if upload.size > self.max_upload + LEAST_KEPT:
                 return {"type": "http.disconnect"}
             return message
 
         await self.app(scope, counted, send)
+
+    def _sweep(self) -> None:
+        """Remove what is left of uploads that were broken off, which Gradio forgets."""
+        for path in Path(self.uploads or os.devnull).glob("*"):
+            with suppress(OSError):  # another was quicker
+                if path.is_file() and time.time() - path.stat().st_mtime > BROKEN_SECONDS:
+                    path.unlink()
+
+    def _has_room(self, upload: "_Upload") -> bool:
+        """Whether the disk has room for one more, and this visitor has not filled it alone."""
+        while self._kept and upload.time - self._kept[0].time > KEPT_SECONDS:
+            self._kept.popleft()
+        own = sum(kept.size for kept in self._kept if kept.visitor == upload.visitor)
+        return own < MAX_KEPT_OF_ONE and sum(kept.size for kept in self._kept) < MAX_KEPT
 
     async def _settings(self, scope: Message, receive: Receive, send: Send, say: Words) -> None:
         is_tool = scope["path"].startswith("/gradio_api/mcp")
@@ -96,8 +145,18 @@ class Guard:
             more = message.get("more_body", False)
         if _length(scope) > limit or len(body) > limit:
             await _refuse(send, 413, say.crowded)
-        elif _has_address(body, is_tool):
+            return
+        try:
+            values = _parse(body)
+        except (ValueError, RecursionError):
+            await _refuse(send, 400, "the body must be JSON")
+            return
+        if _has_address(values, is_tool):
             await _refuse(send, 403, "give a picture as an upload: this page fetches no addresses")
+        elif self.uploads and not is_tool and not _are_in(self.uploads, values):
+            await _refuse(send, 403, say.not_uploaded)
+        elif self.functions is not None and (reason := _misfit(scope, values, self.functions)):
+            await _refuse(send, 422, reason)
         elif _JOINS.match(scope["path"]):
             # Gradio looks whether there is room, checks the photo, and only then takes the place:
             # of many at once all would find room.
@@ -105,6 +164,20 @@ class Guard:
                 await self.app(scope, _replay(body, receive), send)
         else:
             await self.app(scope, _replay(body, receive), send)
+
+
+class _Upload:
+    """Who uploads since when how many bytes."""
+
+    def __init__(self, visitor: str) -> None:
+        self.visitor, self.time, self.size = visitor, time.monotonic(), LEAST_KEPT
+
+
+def _visitor(scope: Message) -> str:
+    """As `visitors.visitor`."""
+    headers = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    peer = (scope.get("client") or ("",))[0]
+    return address(peer, [value.decode("latin-1") for value in headers])
 
 
 def _length(scope: Message) -> int:
@@ -121,15 +194,20 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return next_message
 
 
-def _has_address(body: bytes, is_tool: bool) -> bool:
-    """Whether a file is named by an address: any `path`, or a `url` that is not of this page.
+def _parse(body: bytes) -> Any:
+    """The values of a body, which can be said again: an answer may quote them.
 
-    The page itself sends the `url` of an uploaded file along, of which Gradio reads the `path`.
+    Raises:
+        ValueError, RecursionError: they are no JSON, or too deep.
     """
-    try:
-        values = json.loads(body) if body else None
-    except (ValueError, RecursionError):
-        return False  # Gradio refuses it
+    values = json.loads(body) if body else None
+    json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+    return values
+
+
+def _texts(values: Any) -> list[tuple[object, str]]:
+    """All texts, wherever they are, with the names that they have."""
+    found: list[tuple[object, str]] = []
     waiting: list[tuple[object, object]] = [("", values)]
     while waiting:
         key, value = waiting.pop()
@@ -137,13 +215,79 @@ def _has_address(body: bytes, is_tool: bool) -> bool:
             waiting += value.items()
         elif isinstance(value, list):
             waiting += [(key, inner) for inner in value]
-        elif isinstance(value, str) and _ADDRESS.match(value):
-            start = value.lstrip().lower()
+        elif isinstance(value, str):
+            found.append((key, value))
+    return found
+
+
+def _has_address(values: Any, is_tool: bool) -> bool:
+    """Whether a file is named by an address: any `path`, or a `url` that is not of this page.
+
+    The page itself sends the `url` of an uploaded file along, of which Gradio reads the `path`.
+    """
+    for key, text in _texts(values):
+        if _ADDRESS.match(text):
+            start = text.lstrip().lower()
             if is_tool and not start.startswith("data:image/") and start.startswith(_FOREIGN):
                 return True
-            if not is_tool and (key == "path" or (key == "url" and not _is_ours(value))):
+            if not is_tool and (key == "path" or (key == "url" and not _is_ours(text))):
                 return True
     return False
+
+
+def _are_in(folder: str, values: Any) -> bool:
+    """Whether all files that are named lie in a folder; what they are is seen later."""
+    home = Path(folder).resolve()
+    paths = [text for key, text in _texts(values) if key == "path"]
+    return all("\0" not in path and Path(path).resolve().is_relative_to(home) for path in paths)
+
+
+def _misfit(scope: Message, values: Any, functions: Functions) -> str:
+    """Why a function of the page cannot be called so; nothing where it can."""
+    path, call = scope["path"], _CALLS.match(scope["path"])
+    if path.startswith("/gradio_api/mcp"):
+        return ""
+    if not isinstance(values, dict):
+        return "the body must be a JSON object"
+    if not call and not _RUNS.match(path):
+        return ""
+    name = call[1] if call else values.get("fn_index")
+    if not isinstance(name, int | str) or name not in functions:
+        return f"there is no function {str(name)[:40]!r}"
+    kinds = functions[name]
+    if path.startswith("/gradio_api/call/v2/"):  # by name, and all but files have defaults
+        given = values
+        if missing := [key for key in kinds if kinds[key] == "file" and key not in values]:
+            return f"{missing[0]} is missing"
+    else:
+        data = values.get("data")
+        if not isinstance(data, list) or len(data) != len(kinds):
+            return f"data must be a list of {len(kinds)} values"
+        given = dict(zip(kinds, data, strict=True))
+    for key, value in given.items():
+        if key not in kinds:
+            return f"there is no {key[:40]!r}; there are {', '.join(kinds)}"
+        if not _fits(value, kinds[key]):
+            return f"{key} cannot be {str(value)[:40]!r}: give a {kinds[key]}"
+    return ""
+
+
+def _fits(value: object, kind: str) -> bool:
+    if kind == "place":
+        return isinstance(value, int) and 0 <= value < MAX_NUMBER
+    if value is None or kind == "state":  # that of the server counts
+        return True
+    if kind == "files":
+        return isinstance(value, list) and all(map(_is_file, value))
+    if kind == "file":
+        return _is_file(value)
+    if isinstance(value, int | float):
+        return -MAX_NUMBER < value < MAX_NUMBER  # which NaN is not
+    return isinstance(value, str)
+
+
+def _is_file(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("path"), str)
 
 
 _FOREIGN = ("http:", "https:", "ftp:", "file:")

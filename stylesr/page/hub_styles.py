@@ -143,9 +143,7 @@ def wire(styles: "HubStyles", language: gr.Radio) -> None:
         api_visibility="private",
         **HEAVY,
     )
-    run.success(styles.end, None, buttons[:2], **QUICK)
-    run.failure(styles.halt, language, buttons, **QUICK)
-    p.stop.click(styles.halt, language, buttons, cancels=run, **QUICK)
+    styles.follow(run, p, language)
 
 
 class HubStyles(Stoppable):

@@ -1,13 +1,14 @@
 """What the tabs share: components whose words follow the language, uploads, progress, errors."""
 
+import secrets
 import shutil
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from html import escape
+from inspect import signature
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -40,6 +41,7 @@ __all__ = [
     "factor",
     "first_style",
     "friendly",
+    "functions",
     "offer_examples",
     "offered",
     "refusal",
@@ -150,6 +152,20 @@ def action(
 class Stoppable:
     """The start button of heavy work, and Stop in its place while that goes on."""
 
+    def follow(self, run: Any, tab: Any, language: gr.Radio, *others: Any) -> None:
+        """Once the work is done, offer to start again; let Stop end it.
+
+        Args:
+            run: the event that does it.
+            tab: the tab's components: `start`, `stop` and `status`.
+            language: of the words.
+            others: further events that Stop ends.
+        """
+        buttons = [tab.start, tab.stop, tab.status]
+        run.success(self.end, None, buttons[:2], **QUICK)
+        run.failure(self.halt, language, buttons, **QUICK)
+        tab.stop.click(self.halt, language, buttons, cancels=[run, *others], **QUICK)
+
     def offer_stop(self, say: Words) -> tuple[Any, Any, str]:
         """The work waits for its turn."""
         return gr.Button(visible=False), gr.Button(visible=True), bar(say.waiting, say)
@@ -239,6 +255,26 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def functions(page: gr.Blocks) -> dict[int | str, dict[str, str]]:
+    """What the page's functions take, by number, and those for programs by name: for the guard."""
+    taken: dict[int | str, dict[str, str]] = {}
+    for number, function in page.fns.items():
+        kinds = [_kind(component) for component in function.inputs]
+        taken[number] = {f"value {place}": kind for place, kind in enumerate(kinds)}
+        if function.fn and function.api_name and function.api_visibility == "public":
+            names = signature(function.fn).parameters
+            taken[number] = taken[function.api_name] = dict(zip(names, kinds, strict=True))
+    return taken
+
+
+def _kind(component: Any) -> str:
+    if isinstance(component, gr.Image | gr.File | gr.Video):
+        return "files" if getattr(component, "file_count", "single") == "multiple" else "file"
+    if isinstance(component, gr.State):
+        return "state"
+    return "place" if isinstance(component, gr.Dataset) else "setting"
+
+
 class Site:
     """The page as its tabs know it: where results are kept, and whether the line has room."""
 
@@ -265,11 +301,11 @@ class Site:
     def kept(self) -> Iterator[Path]:
         """A new folder in Gradio's cache, removed after 15 minutes, or at once on an error.
 
-        Gradio itself removes only files that it has shown.
+        Gradio itself removes only files that it has shown. Whoever knows a file's path may fetch
+        it, so the name is one that nobody can guess.
         """
-        cache = self.page.GRADIO_CACHE
-        Path(cache).mkdir(parents=True, exist_ok=True)
-        folder = Path(mkdtemp(dir=cache))
+        folder = Path(self.page.GRADIO_CACHE, secrets.token_hex(16))
+        folder.mkdir(mode=0o700, parents=True)
         remove = partial(shutil.rmtree, folder, ignore_errors=True)
         try:
             yield folder

@@ -91,6 +91,7 @@ class Words:
     busy: str
     yours: str
     crowded: str
+    full: str
     note_title: str
     error_title: str
 
@@ -250,6 +251,7 @@ ENGLISH = Words(
     yours="{count} of your jobs wait already, so that others get their turn too. Please try again "
     "when one is done. People of one network count together.",
     crowded="The file or request is larger than the page accepts.",
+    full="Too much was uploaded in the last minutes. Please try again in a quarter of an hour.",
     note_title="Please note",
     error_title="That did not work",
     compare_intro="One photo in all styles, at up to {side} pixels, and any two of them beside "
@@ -472,6 +474,7 @@ CHINESE = Words(
     yours="您已有 {count} 项任务在排队；为了让其他人也能轮到，请等其中一项完成后再试。"
     "同一网络的用户合并计算。",
     crowded="文件或请求超过了本页面的上限。",
+    full="最近几分钟上传过多，请一刻钟后再试。",
     note_title="请注意",
     error_title="未能完成",
     compare_intro="同一张照片的所有风格，最长 {side} 像素；可任选两张对比。",

@@ -2,10 +2,15 @@
 
 import asyncio
 import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stylesr.page import guard
 from stylesr.page.guard import Guard
 
 Answer = tuple[int, bytes]
@@ -25,7 +30,11 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 def ask(
-    path: str, *chunks: bytes, method: str = "POST", headers: dict[str, str] | None = None
+    path: str,
+    *chunks: bytes,
+    method: str = "POST",
+    headers: dict[str, str] | None = None,
+    page: Guard | None = None,
 ) -> Answer:
     parts = [
         {"type": "http.request", "body": chunk, "more_body": place < len(chunks)}
@@ -43,14 +52,20 @@ def ask(
         "type": "http",
         "method": method,
         "path": path,
+        "client": ("127.0.0.1", 1),
         "headers": [(k.encode(), v.encode()) for k, v in (headers or {}).items()],
     }
-    asyncio.run(Guard(echo, max_upload=500_000)(scope, receive, send))
+    page = page or Guard(echo, max_upload=500_000)
+    asyncio.run(page(scope, receive, send))
     return sent[0]["status"], sent[-1]["body"]
 
 
 JOIN = "/gradio_api/queue/join"
 UPLOAD = "/gradio_api/upload"
+
+
+def say(value: Any, path: str = JOIN, page: Guard | None = None) -> int:
+    return ask(path, json.dumps(value).encode(), page=page)[0]
 
 
 def test_settings_pass_in_pieces() -> None:
@@ -63,13 +78,112 @@ def test_a_large_body_is_refused_whatever_length_it_tells() -> None:
     assert ask(JOIN, *[b"x" * 10_000] * 7)[0] == 413
     assert ask(JOIN, b"x", headers={"content-length": "70000"})[0] == 413
     assert ask(JOIN, *[b"x" * 10_000] * 7, headers={"content-length": "5"})[0] == 413
-    assert ask("/gradio_api/mcp/", b"x" * 100_000)[0] == 200
+    assert ask("/gradio_api/mcp/", b"[%s]" % (b" " * 100_000))[0] == 200
 
 
 def test_an_upload_is_counted() -> None:
     assert ask(UPLOAD, b"x" * 400_000)[0] == 200
     assert ask(UPLOAD, b"x", headers={"content-length": "600000"})[0] == 413
     assert len(ask(UPLOAD, *[b"x" * 200_000] * 4)[1]) < 500_000  # cut off as if hung up
+
+
+def test_a_visitor_cannot_fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MAX_KEPT_OF_ONE", 900_000)
+    monkeypatch.setattr(guard, "MAX_KEPT", 1_500_000)
+    page = Guard(echo, max_upload=500_000)
+
+    def upload(visitor: int) -> int:
+        headers = {"x-forwarded-for": f"93.184.215.{visitor}"}
+        return ask(UPLOAD, b"x" * 400_000, headers=headers, page=page)[0]
+
+    assert [upload(1) for _ in range(3)] == [200, 200, 429]
+    assert [upload(2), upload(3)] == [200, 429]  # the disk has room no more
+    monkeypatch.setattr(guard, "KEPT_SECONDS", -1)  # all of it is deleted
+    assert upload(1) == 200
+
+
+def test_what_is_left_of_broken_uploads_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    for name, age in {"broken": 901, "coming-in": 20}.items():
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (now - age, now - age))
+    (tmp_path / "photo").mkdir()
+    later: list[tuple[float, Callable[[], None]]] = []
+
+    async def upload() -> None:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "call_later", lambda *call: later.append(call))
+        page = Guard(echo, max_upload=9, uploads=str(tmp_path))
+        scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": []}
+        await page(scope, receive, send)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        pass
+
+    asyncio.run(upload())
+    ((seconds, sweep),) = later
+    assert seconds < 1200
+    sweep()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coming-in", "photo"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"NaN", b'{"data": [1e999]}', b'"\\ud800"', b"[" * 50_000])
+def test_what_no_answer_could_quote_is_refused(body: bytes) -> None:
+    assert ask(JOIN, body)[0] == 400
+
+
+def test_only_uploaded_files_may_be_named() -> None:
+    page = Guard(echo, max_upload=1, uploads="/tmp/gradio")
+    paths = "/tmp/gradio/a/cat.png", "/tmp/gradio/../cat.png", "/etc/passwd", "cat.png", "", "a\0"
+    answers = [say({"data": [[{"path": path}]]}, page=page) for path in paths]
+    assert answers == [200, 403, 403, 403, 403, 403]
+
+
+PHOTO = {"path": "cat.png"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "status"),
+    [
+        (JOIN, {"fn_index": 3, "data": [PHOTO, "dots", {"of": "the server"}]}, 200),
+        (JOIN, {"fn_index": 3, "data": [None, 0.5, None]}, 200),
+        (JOIN, {"fn_index": 3, "data": [[PHOTO, PHOTO], 0.5, None]}, 422),
+        (JOIN, {"fn_index": 5, "data": [[PHOTO, PHOTO]]}, 200),
+        (JOIN, {"fn_index": 5, "data": [PHOTO]}, 422),
+        (JOIN, {"fn_index": 3, "data": [PHOTO, "dots"]}, 422),  # too few
+        (JOIN, {"fn_index": 3, "data": [PHOTO, ["dots"], None]}, 422),
+        (JOIN, {"fn_index": 3, "data": [PHOTO, 1e30, None]}, 422),
+        (JOIN, {"fn_index": 3, "data": ["cat.png", "dots", None]}, 422),
+        (JOIN, {"fn_index": 3, "data": "cat.png"}, 422),
+        (JOIN, {"fn_index": 9, "data": []}, 422),
+        (JOIN, {"fn_index": [3], "data": []}, 422),
+        (JOIN, [3], 422),
+        ("/gradio_api/run/predict", {"fn_index": -1, "data": []}, 422),
+        ("/gradio_api/run/predict", {"fn_index": 4, "data": [0]}, 200),
+        ("/gradio_api/run/predict", {"fn_index": 4, "data": ["x"]}, 422),
+        ("/gradio_api/call/paint", {"data": [PHOTO, "dots"]}, 200),
+        ("/gradio_api/call/hidden", {"data": []}, 422),
+        ("/gradio_api/call/v2/paint", {"photo": PHOTO, "style": "dots"}, 200),
+        ("/gradio_api/call/v2/paint", {"photo": PHOTO, "style": {}}, 422),
+        ("/gradio_api/call/v2/paint", {"style": "dots"}, 422),
+        ("/gradio_api/call/v2/paint", {"data": []}, 422),
+        ("/gradio_api/cancel", {"event_id": "x"}, 200),
+        ("/gradio_api/mcp/", [3], 200),
+    ],
+)
+def test_functions_are_called_as_the_page_calls_them(path: str, value: Any, status: int) -> None:
+    functions: guard.Functions = {
+        3: {"value 0": "file", "value 1": "setting", "value 2": "state"},
+        4: {"value 0": "place"},
+        5: {"value 0": "files"},
+        "paint": {"photo": "file", "style": "setting"},
+    }
+    assert say(value, path, Guard(echo, max_upload=1, functions=functions)) == status
 
 
 @pytest.mark.parametrize(
@@ -113,6 +227,10 @@ def test_tools_bring_pictures_but_no_addresses() -> None:
         ("/gradio_api/file=/tmp/gradio/a.png", 200),
         ("/monitoring/summary", 404),
         ("/gradio_api/vibe-edit", 404),
+        ("/gradio_api/file/https://example.org/", 403),
+        ("/gradio_api/file/etc/passwd", 404),
+        ("/gradio_api/component_server", 404),
+        ("/gradio_api/stream/x/y/1/playlist.m3u8", 404),
         ("/gradio_api/app_id", 200),
         ("/gradio_api/run/predict", 200),
     ],
@@ -152,9 +270,9 @@ def test_visitors_join_the_line_one_at_a_time() -> None:
         pass
 
     async def crowd() -> None:
-        guard = Guard(join, max_upload=1)
+        door = Guard(join, max_upload=1)
         scope = {"type": "http", "method": "POST", "path": JOIN, "headers": []}
-        await asyncio.gather(*(guard(scope, receive, send) for _ in range(8)))
+        await asyncio.gather(*(door(scope, receive, send) for _ in range(8)))
 
     asyncio.run(crowd())
     assert most == 1

@@ -65,6 +65,7 @@ def test_results_are_removed_in_time_and_at_once_on_an_error(
     with site.kept() as folder:
         (folder / "result.png").write_bytes(b"x")
     assert folder.is_dir()
+    assert len(folder.name) == 32  # nobody guesses it
     with pytest.raises(KeyError), site.kept() as failed:
         raise KeyError
     assert not failed.exists()
