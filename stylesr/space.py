@@ -300,9 +300,10 @@ def _app(pinned: Mapping[str, str], machine: Hardware) -> str:
 
 
 def _requirements(root: Path, machine: Hardware) -> list[str]:
-    """What package and films need, at the versions installed here; gradio is the SDK."""
+    """What package and films need, steady ones too, at the versions installed here; gradio is the SDK."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["video"]]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["video"], *extras["smooth"]]
     names = [line.partition(">=")[0] for line in needed]
     torch = f"=={_version('torch').partition('+')[0]}"
     lines = [line.format(torch) for line in machine.requirements]

@@ -57,6 +57,7 @@ MAX_SECONDS = 240.0  # of work
 
 FILM_SIDES = (480, 640, 960)  # longer sides that a film's result may have
 FILM_QUALITY = 20
+FILM_SMOOTH = 0.7  # of what came before, where strokes are to be steady
 
 VIVID = "photo-vivid"  # the photo model that invents more detail, where it is released
 # classes that paint, or are the base
@@ -548,8 +549,19 @@ class Studio:
         """Whether PyAV is installed, without which there are no films."""
         return find_spec("av") is not None
 
+    @property
+    def can_steady(self) -> bool:
+        """Whether OpenCV is installed, without which strokes are not averaged along the motion."""
+        return find_spec("cv2") is not None
+
     def film(
-        self, clip: str | Path, folder: str | Path, choices: Choices, side: int
+        self,
+        clip: str | Path,
+        folder: str | Path,
+        choices: Choices,
+        side: int,
+        *,
+        steady: bool = False,
     ) -> Generator[Progress, None, Footage]:
         """Paint the first seconds of a clip, at most as many pixels as a picture may have.
 
@@ -560,6 +572,7 @@ class Studio:
             folder: an existing folder, into which the result is written.
             choices: as for `paint`; the factor follows from `side`.
             side: the longer side of the result in pixels, one of `FILM_SIDES`.
+            steady: strokes are averaged along the clip's motion, so that they flicker less.
 
         Yields:
             `Progress` in frames.
@@ -584,6 +597,7 @@ class Studio:
         metadata = {"comment": mark, "description": self._description(plan, scale)}
         settings: dict[str, Any] = {"quality": FILM_QUALITY, "bits": 8, "metadata": metadata}
         settings |= {"frames": max(1, int(most)), "max_seconds": self.max_seconds}
+        settings["smooth"] = FILM_SMOOTH if steady else 0
         for step in video.enhance(self.pipeline, clip, file, **settings, **options):
             yield Progress(step.done, step.total, time.perf_counter() - start)
         made = video.probe(file)

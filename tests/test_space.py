@@ -74,6 +74,7 @@ def test_requirements_are_what_is_installed_here(me: Hub, tmp_path: Path) -> Non
     assert pins["diffusers"] == "==" + version("diffusers")
     assert {"gradio", "torchvision"}.isdisjoint(pins)
     assert pins["av"] == "==" + version("av")  # for the page's films
+    assert pins["opencv-python-headless"] == "==" + version("opencv-python-headless")
     assert (tmp_path / "space" / "stylesr" / "page" / "zoom.js").is_file()
 
 

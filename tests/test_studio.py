@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylesr import hub
+from stylesr import hub, video
 from stylesr import studio as studios
 from stylesr.discovery import discover
 from stylesr.errors import ImageError, InputError, ModelError
@@ -18,7 +18,7 @@ from stylesr.models import SRCNN, TransformerNet
 from stylesr.orders import Batch, Choices, Painting, Sketch
 from stylesr.pipeline import Progress, StyleSRPipeline
 from stylesr.previews import CELL, PREVIEW_FILE, grid
-from stylesr.studio import Studio
+from stylesr.studio import FILM_QUALITY, Studio
 from stylesr.tiling import drain
 from tests import tiny
 from tests.hub_server import Hub
@@ -397,6 +397,22 @@ def test_a_film_is_cut_to_what_is_allowed(models: list[Path], tmp_path: Path) ->
         assert json.loads(film.metadata["description"])["weights"] == {"dots": 1}
     whole = drain(Studio(models).film(clip, tmp_path, chosen(), 480))
     assert whole.frames == 9 and whole.whole
+
+
+def test_steady_strokes_are_averaged_along_the_motion(models: list[Path], tmp_path: Path) -> None:
+    clip = pan(tmp_path / "clip.mkv", frames=4)
+    studio, files = Studio(models), []
+    assert studio.can_steady
+    for steady in (False, True):
+        folder = tmp_path / str(steady)
+        folder.mkdir()
+        files.append(drain(studio.film(clip, folder, chosen(), 480, steady=steady)).file)
+    options: dict[str, Any] = {"scale": 6, "quality": FILM_QUALITY, "bits": 8, "smooth": 0.7}
+    mark = {"comment": "", "description": ""}
+    expected = tmp_path / "expected.mp4"
+    list(video.enhance(studio.pipeline, clip, expected, style="dots", metadata=mark, **options))
+    frames = [[f.to_ndarray() for f in av.open(str(p)).decode(video=0)] for p in (*files, expected)]
+    assert np.array_equal(frames[1], frames[2]) and not np.array_equal(frames[0], frames[1])
 
 
 def test_a_film_of_another_size_is_refused(studio: Studio, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class Parts:
     side: gr.Radio
     strength: gr.Slider
     color: gr.Radio
+    steady: gr.Checkbox
     start: gr.Button
     stop: gr.Button
     status: gr.HTML
@@ -102,6 +103,13 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                 },
                 value="style",
             )
+            steady = spoken(
+                gr.Checkbox,
+                lambda w: {"label": w.video_steady},
+                value=studio.can_steady,
+                visible=studio.can_steady,
+                elem_id="video-steady",
+            )
         with gr.Column(scale=8, min_width=320, elem_classes="pane"):
             status, start, stop = action(spoken, "video")
             with gr.Column(visible=False, elem_id="video-result") as result:
@@ -114,13 +122,14 @@ def lay_out(studio: Studio, spoken: Spoken) -> Parts:
                     elem_id="played",
                 )
                 download = gr.DownloadButton(elem_id="video-download")
-    return Parts(clip, style, side, strength, color, start, stop, status, result, played, download)
+    asked = clip, style, side, strength, color, steady
+    return Parts(*asked, start, stop, status, result, played, download)
 
 
 def wire(film: "Film", language: gr.Radio) -> None:
     """Say which answer follows which of the visitor's actions."""
     p = film.parts
-    asked = [p.clip, p.style, p.side, p.strength, p.color, language]
+    asked = [p.clip, p.style, p.side, p.strength, p.color, p.steady, language]
     buttons = [p.start, p.stop, p.status]
     p.clip.change(film.look, [p.clip, language], [p.status, p.start], preprocess=False, **QUICK)
     run = p.start.click(film.begin, [p.clip, language], buttons, **LIGHT).success(
@@ -168,7 +177,14 @@ class Film(Stoppable):
         return self.offer_stop(say)
 
     def run(
-        self, clip: Any, style: str, side: int, strength: float, color: Any, language: str
+        self,
+        clip: Any,
+        style: str,
+        side: int,
+        strength: float,
+        color: Any,
+        steady: bool,
+        language: str,
     ) -> Iterator[dict[Any, Any]]:
         """Paint the clip's first seconds."""
         say, p = words(language), self.parts
@@ -176,7 +192,7 @@ class Film(Stoppable):
             path = uploaded(clip, say)
             yield {p.status: bar(say.starting, say)}
             order = Choices(style, strength=strength, color=color)
-            work = self.studio.film(path, folder, order, side)
+            work = self.studio.film(path, folder, order, side, steady=steady)
             footage = yield from running(work, lambda step: {p.status: bar(step, say, say.frame)})
             yield {
                 p.status: ended(_report(footage, say)),

@@ -130,6 +130,7 @@ class Words:
     video_length: str
     comma: str
     video_side: str
+    video_steady: str
     frame: str
     video_done: str
     video_cut: str
@@ -293,6 +294,7 @@ ENGLISH = Words(
     video_length="{side} px {seconds} s",
     comma=", ",
     video_side="Longer side of the result",
+    video_steady="Steady strokes, which flicker less and are softer",
     frame="Frame {done} of {total}, {seconds} s",
     video_done="{frames} frames done in {seconds} s",
     video_cut="cut: the clip is longer than what is painted here",
@@ -512,6 +514,7 @@ CHINESE = Words(
     video_length="{side} 像素 {seconds} 秒",
     comma="，",
     video_side="结果长边",
+    video_steady="笔触稳定：闪烁更少，笔触更柔和",
     frame="第 {done}/{total} 帧，{seconds} 秒",
     video_done="完成 {frames} 帧，用时 {seconds} 秒",
     video_cut="已截短：视频超过此处可绘制的长度",
