@@ -648,6 +648,14 @@ def test_works_of_one_hand_are_brought_to_one_brush_scale(
     assert [tuple(work.shape[2:]) for work in taken[0]] == [(90, 80), (80, 71)]
 
 
+def test_a_softened_work_has_its_colours_and_less_grain(material: Path) -> None:
+    path = str(material / "painting.png")
+    sharp, soft = (style.load_style(path, 90, 64, soften).float() for soften in (0, 1.5))
+    assert sharp.shape == soft.shape == (3, 90, 80)
+    torch.testing.assert_close(soft.mean((1, 2)), sharp.mean((1, 2)), atol=1.0, rtol=0)
+    assert soft.diff(dim=-1).abs().mean() < 0.7 * sharp.diff(dim=-1).abs().mean()
+
+
 def test_a_style_starts_from_its_base_or_from_a_style(style_run: Path, material: Path) -> None:
     where = {"style_image": [], "photos": [], "base": str(material / "tiny-photo")}
     base = StyleSRNet.from_pretrained(material / "tiny-photo")
@@ -755,6 +763,7 @@ REFUSED_STYLE = {
     "--margin -1": "--margin must be at least 0, got -1",
     "--batch 1": "--batch must be at least 2, got 1",
     "--r1 -1": "--r1 must be at least 0, got -1",
+    "--soften -1": "--soften must be at least 0, got -1",
     "--network transformer": "has no strengths to train; give --line 0",
     "--network transformer --line 0 --init {odd}/a-style": "holds a StyleSRNet, not a",
     "--style-size 90 80": "--style-size takes one value for all or one for each --style-image, "

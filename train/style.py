@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
+from PIL.ImageFilter import GaussianBlur
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, StackDataset, Subset
@@ -72,6 +74,7 @@ class Recipe:
     perceptual: str = ""  # the perceptual network; fetched once when left out
     # longest side of the style picture, one for all or one each: strokes keep that scale
     style_size: list[int] = field(default_factory=lambda: [1024])
+    soften: float = 0.0  # blur of it in pixels, where a scan shows grain or canvas
     steps: int = 1000
     batch: int = 4
     crop: int = 256  # of the output; its margin is not judged
@@ -124,7 +127,7 @@ def main(recipe: Recipe) -> None:
     check(recipe)
     sizes = recipe.style_size * (len(recipe.style_image) // len(recipe.style_size))
     works = [
-        load_style(path, size, inside(recipe))
+        load_style(path, size, inside(recipe), recipe.soften)
         for path, size in zip(recipe.style_image, sizes, strict=True)
     ]
     out = Path(recipe.out)
@@ -320,7 +323,7 @@ def check(recipe: Recipe) -> None:
     if recipe.network == "transformer" and recipe.line:
         raise InputError("--network transformer has no strengths to train; give --line 0")
     least = 2 if recipe.steady else 1  # with two pictures to compare
-    training.check_run(recipe, batch=least, crop=64, margin=0, previews=1, r1=0, steady=0)
+    training.check_run(recipe, batch=least, crop=64, margin=0, previews=1, r1=0, steady=0, soften=0)
     if len(recipe.style_size) not in (1, len(recipe.style_image)):
         raise InputError(
             f"--style-size takes one value for all or one for each --style-image, "
@@ -390,9 +393,12 @@ def judge(
     return total / len(photos)
 
 
-def load_style(path: str, size: int, least: int) -> Tensor:
-    """(3, H, W) uint8, reduced to a longest side of `size` where it is larger."""
+def load_style(path: str, size: int, least: int, soften: float) -> Tensor:
+    """(3, H, W) uint8, reduced to a longest side of `size` where it is larger, and softened."""
     work = load_rgb(path, at_most=size)
+    if soften:
+        image = to_pil(Picture(work.float() / 255)).filter(GaussianBlur(soften))
+        work = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
     if least > min(work.shape[1:]):
         raise InputError(
             f"{path} is too small: with its longest side at most {size} it has "
