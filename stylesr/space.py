@@ -300,7 +300,7 @@ def _app(pinned: Mapping[str, str], machine: Hardware) -> str:
 
 
 def _requirements(root: Path, machine: Hardware) -> list[str]:
-    """What package and films need, steady ones too, at the versions installed here; gradio is the SDK."""
+    """What the package and steady films need, at the versions installed here; gradio is the SDK."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     needed = [*project["dependencies"], *extras["video"], *extras["smooth"]]

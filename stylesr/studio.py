@@ -129,6 +129,11 @@ class Studio:
         return [name for name in self.names[1:] if name not in others]
 
     @property
+    def mixable(self) -> list[str]:
+        """Names of the styles that have strengths and can be mixed: those of the base."""
+        return [name for name in self.styles if self._classes[name] == StyleSRNet.__name__]
+
+    @property
     def enlargers(self) -> list[str]:
         """Names of other networks that enlarge, to compare with."""
         return [name for name, kind in self._classes.items() if kind not in PAINTERS]

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import app
 from stylesr.errors import InputError
-from stylesr.models import SRCNN
+from stylesr.models import SRCNN, TransformerNet
 from stylesr.orders import Painting
 from stylesr.page import parts
 from stylesr.page.words import CHINESE, ENGLISH, Words
@@ -60,7 +60,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     folder = tmp_path_factory.mktemp("models")
     photo = tiny.photo()
     styles = {"dots": tiny.style(photo, 1), "big-waves": tiny.style(photo, 2)}
-    nets = {"photo": photo, **styles, "srcnn-x4": SRCNN(channels=4)}
+    others = {"srcnn-x4": SRCNN(channels=4), "udnie": TransformerNet(channels=4, blocks=1)}
+    nets = {"photo": photo, **styles, **others}
     for name, net in nets.items():
         net.save_pretrained(folder / name)
     painter().save_pretrained(folder / "any-style")
@@ -353,6 +354,28 @@ def test_a_style_is_chained_with_another_network(visit: Open, studio: Studio, ca
     assert v.fits()
     v.choose("Enlarge only")
     expect(v.page.locator("#enlarger")).to_be_hidden()
+
+
+def test_a_style_without_strengths_is_chained_too(visit: Open, studio: Studio, cat: Path) -> None:
+    v = visit()
+    v.upload(cat)
+    v.page.get_by_label("number input for Strength of the style").first.fill("0.5")
+    v.page.get_by_text("Mix, brush, colours, variation, chain").click()
+    v.pick("#mix", "Big waves")
+    v.choose("Udnie", "#styles")
+    strength = v.page.get_by_text("Strength of the style").first
+    expect(strength).to_be_hidden()
+    for place in ("#mix", "Share of the second style"):
+        found = v.page.locator(place) if place[0] == "#" else v.page.get_by_text(place)
+        expect(found).to_be_hidden()
+    v.pick("#enlarger", "SRCNN")
+    v.paint()
+    name, file = v.download()
+    assert name == "cat-udnie-srcnn-x4-x4.png"
+    expected = studio.pipeline(cat, style="udnie", enlarger="srcnn-x4", scale=4).images[0]
+    assert np.array_equal(pixels(file), np.asarray(expected))
+    v.choose("Dots", "#styles")
+    expect(strength).to_be_visible()
 
 
 def test_the_switch_turns_labels_notices_and_errors(

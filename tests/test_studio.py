@@ -251,6 +251,7 @@ def test_a_network_that_keeps_the_size_is_a_style(
     TransformerNet(channels=4, blocks=1).save_pretrained(tmp_path / "udnie")
     studio = Studio([*models, tmp_path / "udnie"])
     assert studio.enlargers == [] and studio.styles[-1] == "udnie"
+    assert studio.mixable == studio.styles[:-1]
     painting = paint(studio, cat, tmp_path, style="udnie")
     expected = studio.pipeline(cat, style="udnie", scale=2).images[0]
     assert np.array_equal(pixels(painting.file), np.asarray(expected))

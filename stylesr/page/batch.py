@@ -57,7 +57,7 @@ def build(studio: Studio, spoken: Spoken, language: gr.Radio, site: Site) -> "Se
 
 def lay_out(studio: Studio, spoken: Spoken) -> Parts:
     """Photos and settings, the button, the file."""
-    base, styles = studio.names[0], studio.styles
+    base, styles = studio.names[0], studio.mixable
     with gr.Column(elem_id="batch"):
         spoken(gr.Markdown, lambda w: {"value": w.batch_intro})
         photos = spoken(

@@ -88,7 +88,7 @@ def wire(create: "Create", language: gr.Radio) -> None:
         [i.style.change, i.mix.change, i.scale.change, language.change],
         create.choose,
         [i.style, i.mix, i.scale, language],
-        [i.strength, i.detail, i.more, i.share, i.width, o.start],
+        [i.strength, i.detail, i.more, i.mix, i.share, i.width, o.start],
         **QUICK,
     )
     begun = o.start.click(create.begin, [*asked, language], buttons, **LIGHT)
@@ -190,11 +190,13 @@ class Create(Stoppable):
     def choose(self, style: str, mix: str, scale: str, language: str) -> tuple[Any, ...]:
         """Leave out what has no meaning for the choice."""
         say, paints = words(language), style != self.studio.names[0]
+        blends = style in self.studio.mixable
         return (
-            gr.Slider(visible=paints),
+            gr.Slider(visible=True) if blends else gr.Slider(visible=False, value=1),
             gr.Slider(visible=not paints and self.studio.has_detail),
             gr.Accordion(visible=paints),
-            gr.Slider(visible=bool(mix)),
+            gr.Dropdown(visible=True) if blends else gr.Dropdown(visible=False, value=""),
+            gr.Slider(visible=blends and bool(mix)),
             gr.Number(visible=scale == "width"),
             gr.Button(say.paint if paints else say.enlarge_it),
         )

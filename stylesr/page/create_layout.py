@@ -76,7 +76,8 @@ class Outputs:
 def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
     """Photo, style and options."""
     base, styles = studio.names[0], studio.styles
-    paints = first_style(studio) != base
+    first = first_style(studio)
+    paints, blends = first != base, first in studio.mixable
     photo = spoken(
         gr.Image,
         lambda w: {"label": w.photo, "placeholder": w.drop},
@@ -119,7 +120,7 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
         maximum=1.5,
         value=1,
         step=0.05,
-        visible=paints,
+        visible=blends,
     )
     detail = spoken(
         gr.Slider,
@@ -135,9 +136,10 @@ def lay_out_inputs(studio: Studio, spoken: Spoken) -> Inputs:
             gr.Dropdown,
             lambda w: {
                 "label": w.mix,
-                "choices": [(w.mix_none, ""), *((w.style_name(s), s) for s in styles)],
+                "choices": [(w.mix_none, ""), *((w.style_name(s), s) for s in studio.mixable)],
             },
             value="",
+            visible=blends,
             elem_id="mix",
         )
         share = spoken(

@@ -63,7 +63,7 @@ def build(studio: Studio, spoken: Spoken, language: gr.Radio, site: Site) -> "Fi
 
 def lay_out(studio: Studio, spoken: Spoken) -> Parts:
     """The clip and its settings beside the result."""
-    base, styles = studio.names[0], studio.styles
+    base, styles = studio.names[0], studio.mixable
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             spoken(gr.Markdown, lambda w: {"value": w.video_intro})

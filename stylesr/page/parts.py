@@ -201,7 +201,7 @@ def first_style(studio: Studio) -> str:
     """The style that is chosen at first."""
     if FIRST_STYLE in studio.styles:
         return FIRST_STYLE
-    return next(iter(studio.styles), studio.names[0])
+    return next(iter(studio.mixable), studio.names[0])
 
 
 def uploaded(photo: Any, say: Words, *, missing: str = "") -> str:
