@@ -46,7 +46,8 @@ def draw(pipe: StyleSRPipeline, photos: Sequence[Path]) -> Image.Image:
     """The card's picture: a row a photo, reduced by the largest factor and enlarged again.
 
     For a model with a base: bicubic, half strength, full strength. For a base: bicubic, the
-    model, the original. What paints shows the photos whole, other models pieces at full size.
+    model, the original. For one that keeps a photo's size: the photo, painted at its size, painted
+    at half of it. What paints shows the photos whole, other models pieces at full size.
     """
     paints = bool(pipe.styles) and pipe.plan(CELL).paints
     rows = []
@@ -101,7 +102,7 @@ def contact_sheet(pipe: StyleSRPipeline, photos: str | Path) -> Image.Image:
     """All that the pipeline's first style does, or its base where it has none, pixel by pixel.
 
     A row for each of up to eight photos, taken evenly from a folder; a column for each factor (1,
-    2, 4) and strength (0, 0.5, 1; a base has none). A photo's middle, of at most 512×512 pixels,
+    2, 4) and strength (0, 0.5, 1, where it has them). A photo's middle, of at most 512×512 pixels,
     is reduced by the factor and enlarged again, so that all cells of a row show the same.
 
     Raises:
@@ -110,7 +111,7 @@ def contact_sheet(pipe: StyleSRPipeline, photos: str | Path) -> Image.Image:
     """
     paths = find_pictures(photos)
     paths = paths[:: -(-len(paths) // SHEET_ROWS)]
-    strengths = SHEET_STRENGTHS if pipe.styles else (1.0,)
+    strengths = SHEET_STRENGTHS if pipe.styles and not _keeps_size(pipe) else (1.0,)
     columns = [(scale, strength) for scale in SHEET_SCALES for strength in strengths]
     style = next(iter(pipe.styles), pipe.base_name)
     rows = []
@@ -173,6 +174,8 @@ def encode(image: Image.Image, max_bytes: int = MAX_BYTES) -> bytes:
 def _titles(pipe: StyleSRPipeline) -> list[str]:
     """What `_columns` holds."""
     scale = pipe.photo.scales[-1]
+    if _keeps_size(pipe):
+        return ["photo", pipe.styles[0], f"{pipe.styles[0]}, brush 2"]
     if not pipe.styles:
         return [f"{scale}x bicubic", f"{scale}x {pipe.base_name}", "original"]
     titles = (_title(pipe.styles[0], scale, strength) for strength in (0.5, 1.0))
@@ -186,6 +189,9 @@ def _title(style: str, scale: int, strength: float) -> str:
 
 def _columns(pipe: StyleSRPipeline, hr: Picture) -> list[Image.Image]:
     """Three pictures of the original's size, in the order of `_titles`."""
+    if _keeps_size(pipe):
+        painted = (drain(pipe.stream(hr, scale=1, brush=brush)).pixels for brush in (1, 2))
+        return [_to_rgb(pixels) for pixels in (hr.pixels, *painted)]
     scale = pipe.photo.scales[-1]
     lr = low_resolution(hr, scale)
     if pipe.styles:
@@ -193,6 +199,11 @@ def _columns(pipe: StyleSRPipeline, hr: Picture) -> list[Image.Image]:
     else:
         results = [enlarge(pipe, lr, pipe.base_name, scale), hr.pixels]
     return [_to_rgb(pixels) for pixels in (bicubic(lr, scale), *results)]
+
+
+def _keeps_size(pipe: StyleSRPipeline) -> bool:
+    """Whether its style is a network that has neither factors nor strengths."""
+    return bool(pipe.styles) and pipe.styles[0] in pipe.painters
 
 
 def _piece(hr: Picture) -> Picture:

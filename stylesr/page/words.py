@@ -164,6 +164,7 @@ NETWORKS = {  # by their names in every language
     "srcnn-x4": "SRCNN",
     "srgan-x4": "SRGAN",
     "srresnet-x4": "SRResNet",
+    "transformer-sr-x4": "Perceptual SR",
     "vdsr": "VDSR",
 }
 
