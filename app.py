@@ -20,7 +20,7 @@ from stylesr.page.words import CALL, COMMAND, Words, words
 from stylesr.studio import MAX_BATCH, Studio
 from stylesr.workshop import open_studio
 
-MAX_SESSIONS = 200  # that are remembered, the last ones: a quarter of a megabyte each
+MAX_SESSIONS = 100  # that are remembered, the last ones: a quarter of a megabyte each
 TITLE = "<h1>stylesr</h1><p>{}</p>"
 BROWSER_LANGUAGE = f"""
 () => (document.cookie.match(/{COOKIE}=(\\w+)/)?.[1]

@@ -18,6 +18,7 @@ files were left.
 """
 
 import argparse
+import re
 import sys
 import threading
 import time
@@ -76,12 +77,15 @@ class Record:
         if answer.status == 200 and (isinstance(answer, Answer) or answer.done):
             return True
         friendly = isinstance(answer, Outcome) and answer.is_typed
-        said = answer.text[:200] if isinstance(answer, Outcome) else str(answer.body[:200])
+        text = (
+            answer.text if isinstance(answer, Outcome) else answer.body.decode("utf-8", "replace")
+        )
+        told = re.search(r'"(?:error|message|detail)": ?"([^"]+)"', text)
         if friendly or answer.status in (422, 429):
             self.counts["refused"] += 1
         else:
             self.counts["broke"] += 1
-        self.words[f"{answer.status} {said}"] += 1
+        self.words[f"{answer.status} {told[1] if told else text[:200]}"] += 1
         return False
 
 
