@@ -139,7 +139,11 @@ def decode(
         if is_deep and not deep.is_here():
             notices.append("reduced from 16 to 8 bits a channel")
             is_deep = False
+        width, height = image.size
         image.load()
+        if image.size != (width, height):  # HEIF tells it once in its header, once in its stream
+            held = "×".join(map(str, image.size))
+            raise ImageError(f"the picture says {width}×{height} pixels and holds {held}")
         orientation, dates, problems = exif.read(image)
         before = exif.everything(image) if metadata == "keep" else b""
         notices += problems

@@ -896,6 +896,19 @@ def test_heic_is_read_with_pillow_heif(tmp_path):
     assert picture.metadata["DateTimeOriginal"] == "2020:01:02 03:04:05"
 
 
+def test_heic_that_lies_about_its_size_is_refused():
+    """Its pixels are 64×64; where to cut them to 44×44 is damaged."""
+    pytest.importorskip("pillow_heif")
+    images._readable()
+    data = file_bytes(Image.new("RGB", (44, 44)), "HEIF")
+    offset = b"\xff\xff\xff\xec\0\0\0\2"  # -20 halves
+    assert data.count(offset) == 2
+    lie = data.replace(offset, b"\xff\xff\xff\xfb\0\0\0\2", 1)
+    assert check(lie) == (44, 44)
+    with pytest.raises(ImageError, match=r"says 44×44 pixels and holds (64×44|44×64)"):
+        decode(lie)
+
+
 def test_without_it_heic_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "_readable", lambda: ("PNG",))
     head = b"\0\0\0\x18ftypheic\0\0\0\0"

@@ -1,12 +1,15 @@
 """Work that may crash, hang or eat memory, in a process that is killed where it does."""
 
 import multiprocessing
+import os
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal
+
+import torch
 
 from stylesr.errors import StyleSRError
 
@@ -17,7 +20,9 @@ Kind = Literal["done", "refused", "untyped", "crash", "hang"]
 HANG = 10.0  # seconds of a processor's core, so that other work on the machine does not count
 KILLED = 60.0  # seconds by the clock
 MEMORY = 6 << 30  # bytes of address space; PyTorch alone takes one or two
-FORK = multiprocessing.get_context("fork")  # a new process is ready at once
+# A new process is ready at once, and has no threads of this one.
+CLEAN = multiprocessing.get_context("forkserver")
+CLEAN.set_forkserver_preload(["stylesr.pipeline", "tests.tiny"])
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,11 @@ class _Worker:
     """A process that does one thing after the other until it is ended."""
 
     def __init__(self, work: Callable[[Any], object], memory: int) -> None:
-        self.pipe, other = FORK.Pipe()
-        self.process = FORK.Process(target=_serve, args=(other, work, memory), daemon=True)
+        self.pipe, other = CLEAN.Pipe()
+        self.process = CLEAN.Process(target=_serve, args=(other, work, memory), daemon=True)
         self.process.start()
         other.close()
+        self.pipe.recv()  # it is ready
 
     def ask(self, name: str, thing: object) -> Outcome:
         kind: Kind = "hang"
@@ -99,6 +105,9 @@ class _Worker:
 def _serve(pipe: Connection, work: Callable[[Any], object], memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders in C tell much
+    torch.set_num_threads(1)
+    pipe.send("ready")
     while True:
         thing = pipe.recv()
         kind, detail, start = "done", "", time.process_time()

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, features
 
 from stylesr import deep, exif
 from stylesr.images import encode
-from stylesr.picture import Array, Picture, to_integers
+from stylesr.picture import Array, Picture
 
 __all__ = ["FORMATS", "MODES", "bombs", "in_mode", "modes", "scene", "seeds"]
 
@@ -185,8 +185,10 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     gray = BytesIO()
     Image.new("L", (7_900, 7_900)).save(gray, "TIFF", compression="tiff_deflate")
     yield "TIFF of 7900², packed", gray.getvalue()
-    yield "BMP that says 7900² and ends", saved(Image.new("1", (1, 1)), "BMP")[:18] + struct.pack(
-        "<iiHHIIiiII", 7_900, 7_900, 1, 24, 0, 0, 0, 0, 0, 0
+    yield (
+        "BMP that says 7900² and ends",
+        saved(Image.new("1", (1, 1)), "BMP")[:18]
+        + struct.pack("<iiHHIIiiII", 7_900, 7_900, 1, 24, 0, 0, 0, 0, 0, 0),
     )
     yield "WebP of 16383×3900", saved(Image.new("RGB", (16_383, 3_900)), "WEBP", lossless=True)
     animation = BytesIO()
@@ -195,7 +197,10 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "WebP of 2,000 frames", animation.getvalue()
     for kind in ("AVIF", "HEIF"):
         if _is_written(kind):
-            yield f"{kind} of 7900²", saved(Image.new("L", (7_900, 7_900)).convert("RGB"), kind)
+            large = saved(Image.new("L", (7_900, 7_900)).convert("RGB"), kind)
+            yield f"{kind} of 7900²", large
+            said, lie = (b"ispe" + struct.pack(">III", 0, side, side) for side in (7_900, 16))
+            yield f"{kind} of 7900² whose header says 16²", large.replace(said, lie)
     yield "DICOM that says 60000² and ends", _lying_dicom(60_000)
     yield "DICOM that says 7900² and ends", _lying_dicom(7_900)
 
