@@ -903,7 +903,7 @@ def test_heic_that_lies_about_its_size_is_refused():
     data = file_bytes(Image.new("RGB", (44, 44)), "HEIF")
     offset = b"\xff\xff\xff\xec\0\0\0\2"  # -20 halves
     assert data.count(offset) == 2
-    lie = data.replace(offset, b"\xff\xff\xff\xfb\0\0\0\2", 1)
+    lie = data.replace(offset, b"\xff\xff\xff\x80\0\0\0\2", 1)
     assert check(lie) == (44, 44)
     with pytest.raises(ImageError, match=r"says 44×44 pixels and holds (64×44|44×64)"):
         decode(lie)

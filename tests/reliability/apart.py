@@ -105,7 +105,8 @@ class _Worker:
 def _serve(pipe: Connection, work: Callable[[Any], object], memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders in C tell much
+    for stream in (1, 2):  # decoders in C tell much
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     torch.set_num_threads(1)
     pipe.send("ready")
     while True:

@@ -2,11 +2,11 @@
 
     python -m tests.reliability.pictures --corpus hostile.tar.gz
 
-Each picture goes to another process, one after the other: `decode` with all metadata kept, a network
-of random weights at ×2, `encode` in every format (PNG alone for damaged files). What has more than
-a quarter of a megapixel is read and written as PNG, not enlarged. It counts as hung where it takes
-more than 10 seconds of a core, and is killed after 60 by the clock. The process may take 6 GiB of
-address space.
+Each picture goes to another process, one after the other: `decode` with all metadata kept, a random
+network at ×2, `encode` in every format (PNG alone for damaged files). What has more than a quarter
+of a megapixel is read and written as PNG, not enlarged. It counts as hung where it takes more than
+10 seconds of a core, and is killed after 60 by the clock. The process may take 6 GiB of address
+space.
 
 Good files are ten small ones of each format, of all kinds of pixels, with EXIF and profiles. They
 are cut off after every 64 bytes, and 50 times each 1 to 8 of their bits are flipped. Bombs and
