@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("groups", nargs="*", default=[], help="rows of the table; all by default")
     parser.add_argument("--corpus", type=Path, help="a tar archive or a folder of files")
     parser.add_argument("--flips", type=int, default=FLIPS, help="of each good file")
     options = parser.parse_args(arguments)
@@ -63,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("|---|---|---|---|---|---|---|---|---|")
     has_faults = False
     for name, work, things in groups:
+        if options.groups and name not in options.groups:
+            continue
         outcomes = list(apart.each(work, things))
         kinds = [outcome.kind for outcome in outcomes]
         counts = [kinds.count(k) for k in ("done", "refused", "untyped", "crash", "hang")]

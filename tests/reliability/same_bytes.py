@@ -7,7 +7,8 @@ with one of them in every format: twice with one thread, once with two. The file
 are compared byte by byte, those of the third level by level.
 
 Then every model makes pictures of 360×270 at ×1, ×2 and ×4, styles at strengths 0.5 and 1, in tiles
-of 64 and of 128 pixels and undivided; compared are levels of 8 bits. `any-style` is shown a picture.
+of 64 and of 128 pixels and undivided; compared are levels of 8 bits. What is one tile in any case
+is not counted. `any-style` is shown a picture.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,11 +114,11 @@ def compare_tiles(models: Sequence[str]) -> bool:
             picture = Picture(photo(scale))
             for strength in (0.5, 1.0) if paints else (1.0,):
                 options = {"style": model, "scale": scale, "strength": strength, **shown}
-                whole = _pixels(pipe, picture, None, options)
+                whole, _ = _run(pipe, picture, None, options)
                 for tile_size in TILES:
-                    size = (picture.height, picture.width)
-                    assert pipe.plan(size, tile_size=tile_size, **options).tiles > 1
-                    tiled = _pixels(pipe, picture, tile_size, options)
+                    tiled, tiles = _run(pipe, picture, tile_size, options)
+                    if tiles < 2:
+                        continue
                     apart = (to_levels(tiled) - to_levels(whole)).abs()
                     runs, values = runs + 1, values + apart.numel()
                     differ += int((apart > 0).sum())
@@ -129,10 +131,13 @@ def compare_tiles(models: Sequence[str]) -> bool:
     return most <= ALLOWED
 
 
-def _pixels(
-    pipe: StyleSRPipeline, picture: Picture, tile_size: int | None, options: dict[str, object]
-) -> Tensor:
-    return tiling.drain(pipe.stream(picture, tile_size=tile_size, **options)).pixels  # type: ignore[arg-type]
+def _run(
+    pipe: StyleSRPipeline, picture: Picture, tile_size: int | None, options: dict[str, Any]
+) -> tuple[Tensor, int]:
+    """The result, and in how many tiles it was made."""
+    steps: list[object] = []
+    work = pipe.stream(picture, tile_size=tile_size, **options)
+    return tiling.drain(work, steps.append).pixels, len(steps)
 
 
 def photo(scale: int) -> Tensor:
