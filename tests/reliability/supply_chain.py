@@ -242,9 +242,8 @@ def models() -> bool:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         says = {
             "its weights' SHA-256": metrics["weights_sha256"] == prints[name],
-            "its base's SHA-256 where it is blended with one": config.get("base_sha256") in (None, prints.get(config["base"]))
-            if "base_sha256" in config
-            else True,
+            "its base's SHA-256 where it is blended with one": "base_sha256" not in config
+            or config["base_sha256"] == prints.get(config["base"]),
             "its licence": "\nlicense: apache-2.0\n" in card,
             "what it was trained on": bool(re.search(r"\n## Training\n[^#]*\]\(https://", card)),
         }
