@@ -30,6 +30,7 @@ from stylesr.models import (
     RRDBNet,
     TransformerNet,
 )
+from stylesr.models.base import check_kinds
 
 __all__ = ["files_of", "load_checkpoint"]
 
@@ -102,8 +103,9 @@ def _build(known: _Architecture, state: State, path: Path) -> Generator:
     state = {name: t for name, t in state.items() if not re.fullmatch(known.dropped, name)}
     try:
         model = known.model(**known.config(state))
-        state = known.convert(state)
-        model.load_state_dict({known.rename(name): t for name, t in state.items()})
+        state = {known.rename(name): t for name, t in known.convert(state).items()}
+        check_kinds(path, model, state)
+        model.load_state_dict(state)
     except KeyError as error:
         raise ModelError(
             f"{path} looks like {known.model.__name__}, but has no {error.args[0]}"

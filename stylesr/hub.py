@@ -28,6 +28,7 @@ __all__ = [
     "CONFIG_FILE",
     "FOLDER_FILES",
     "HUB_ID",
+    "SOURCE_FILE",
     "WEIGHTS_FILE",
     "bundled_folder",
     "bundled_names",
@@ -41,7 +42,16 @@ __all__ = [
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 LOADED = (CONFIG_FILE, WEIGHTS_FILE)
-FOLDER_FILES = (*LOADED, "README.md", "metrics.json", "preview.webp", "trade.webp", "front.webp")
+SOURCE_FILE = "source.json"  # of an imported model: what it was made of
+FOLDER_FILES = (
+    *LOADED,
+    "README.md",
+    "metrics.json",
+    "preview.webp",
+    "trade.webp",
+    "front.webp",
+    SOURCE_FILE,
+)
 
 MAX_BYTES = 500_000_000  # of one file; what is larger is not one of these models
 MAX_CONFIG_BYTES = 100_000

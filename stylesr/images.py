@@ -21,7 +21,7 @@ from typing import IO, Any, TypeAlias, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
 from stylesr import deep, dicom, exif
@@ -47,6 +47,7 @@ __all__ = [
 Source: TypeAlias = str | Path | bytes | Image.Image | Array
 
 MAX_PIXELS = 64_000_000
+MAX_SCANS = 100  # of a JPEG; a progressive one has about ten
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # read and written
 _FROM_PHONES = ("AVIF", "HEIF")  # read where Pillow has AVIF, pillow-heif is installed
@@ -138,7 +139,11 @@ def decode(
         if is_deep and not deep.is_here():
             notices.append("reduced from 16 to 8 bits a channel")
             is_deep = False
+        width, height = image.size
         image.load()
+        if image.size != (width, height):  # HEIF tells it once in its header, once in its stream
+            held = "×".join(map(str, image.size))
+            raise ImageError(f"the picture says {width}×{height} pixels and holds {held}")
         orientation, dates, problems = exif.read(image)
         before = exif.everything(image) if metadata == "keep" else b""
         notices += problems
@@ -174,6 +179,7 @@ def _opened(source: object, max_pixels: int) -> Iterator[Image.Image]:
             )
         with _open_header(source) as image:
             _check_size(name, image.height, image.width, max_pixels)
+            _check_scans(name, image)
             yield image
     except ImageError:
         raise
@@ -191,7 +197,7 @@ def _opened(source: object, max_pixels: int) -> Iterator[Image.Image]:
 _opening = threading.Lock()
 
 
-def _open_header(source: str | Path | bytes) -> Image.Image:
+def _open_header(source: str | Path | bytes) -> ImageFile.ImageFile:
     # Pillow's own warnings (large picture, odd metadata) are silenced here only: size is checked
     # next, metadata is read guarded. The lock is there as warning filters belong to the process.
     with _opening, warnings.catch_warnings():
@@ -230,6 +236,19 @@ def _check_size(name: str, height: int, width: int, max_pixels: int) -> None:
         )
 
 
+def _check_scans(name: str, image: ImageFile.ImageFile) -> None:
+    """Each scan of a JPEG goes over all its pixels, and may have but a few bytes."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    assert image.fp is not None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    scans = image.fp.read().count(b"\xff\xda")
+    image.fp.seek(place)
+    if scans > MAX_SCANS:
+        raise ImageError(f"{name} has {scans:,} scans; at most {MAX_SCANS} are accepted")
+
+
 def _check_dicom(source: str | Path | bytes, max_pixels: int) -> tuple[int, int]:
     height, width = dicom.size(source)
     _check_size(dicom.called(source), height, width, max_pixels)
@@ -238,11 +257,12 @@ def _check_dicom(source: str | Path | bytes, max_pixels: int) -> tuple[int, int]
 
 def _lost_in_reading(image: Image.Image) -> list[str]:
     """What decoding a file will leave out. To be asked before `load`."""
-    notices = []
+    if image.format == "MPO":  # a phone's: it holds previews and gain maps
+        return []
+    if image.format == "TIFF":  # to count them all would be to read them all
+        return ["first of several frames used"] if getattr(image, "is_animated", False) else []
     frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # a phone's MPO holds previews and gain maps
-        notices.append(f"first of {frames} frames used")
-    return notices
+    return [f"first of {frames} frames used"] if frames > 1 else []
 
 
 def _has_deep_colour(image: Image.Image) -> bool:

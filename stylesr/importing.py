@@ -24,12 +24,11 @@ from stylesr import __version__
 from stylesr.checkpoints import files_of, load_checkpoint
 from stylesr.errors import InputError, ModelError, StyleSRError
 from stylesr.files import check_unused, sha256
-from stylesr.hub import CONFIG_FILE, WEIGHTS_FILE
+from stylesr.hub import CONFIG_FILE, SOURCE_FILE, WEIGHTS_FILE
 from stylesr.models import Generator, MicroAST
 
-__all__ = ["SOURCE_FILE", "Imported", "import_checkpoint"]
+__all__ = ["Imported", "import_checkpoint"]
 
-SOURCE_FILE = "source.json"
 SEEN_FILE = "seen.safetensors"  # what the child's network makes of a fixed picture
 MEMORY = 4 << 30  # bytes of address space; a file has half a gigabyte at most
 SECONDS = 120

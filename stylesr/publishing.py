@@ -23,7 +23,7 @@ from huggingface_hub import (
 from PIL import Image
 
 from stylesr.errors import HubError, InputError, PublishError, StyleSRError
-from stylesr.hub import FOLDER_FILES, HUB_ID, bundled_names, explained, locate
+from stylesr.hub import FOLDER_FILES, HUB_ID, SOURCE_FILE, bundled_names, explained, locate
 
 __all__ = ["Publication", "check_repo_id", "failings", "publish", "upload"]
 
@@ -138,6 +138,7 @@ def failings(folder: Path, repo_id: str, load: Load) -> Iterator[str]:
         yield f"{CARD_FILE} cannot be read: {error}"
     else:
         yield from _card_failings(text, repo_id, _is_released(folder.resolve()))
+        yield from _source_failings(folder / SOURCE_FILE, text)
 
 
 def _is_released(folder: Path) -> bool:
@@ -247,6 +248,20 @@ def _card_failings(text: str, repo_id: str, is_released: bool) -> Iterator[str]:
         yield f"{CARD_FILE} does not show {PREVIEW_FILE}"
     if not is_released and repo_id not in text:
         yield f'{CARD_FILE} does not say how to load it: from_pretrained("{repo_id}")'
+
+
+def _source_failings(path: Path, text: str) -> Iterator[str]:
+    """What was imported says from which files, for those who read the card too."""
+    try:
+        sources = json.loads(path.read_text(encoding="utf-8"))["files"].items()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        yield f"{path.name} is not what stylesr import writes: {error!r}"
+        return
+    for name, digest in sources:
+        if str(digest) not in text:
+            yield f"{CARD_FILE} does not say that it was made of {name} with the SHA-256 {digest}"
 
 
 def _result_failings(results: Sequence[Any]) -> Iterator[str]:

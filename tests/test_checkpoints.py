@@ -514,6 +514,7 @@ DAMAGES: dict[str, Callable[[State], object]] = {
     "first missing": lambda s: s.pop("body.0.bias"),
     "extra": lambda s: s.update(stowaway=torch.zeros(3)),
     "another shape": lambda s: s.update({"body.2.weight": torch.zeros(4, 4, 1, 1)}),
+    "whole numbers": lambda s: s.update({"body.2.weight": s["body.2.weight"].long()}),
     "a number": lambda s: s.update({"body.0.weight": torch.tensor(3.0)}),
     "too wide": lambda s: s.update({"body.0.weight": torch.zeros(300, 3, 3, 3)}),
     "no factor": lambda s: s.update({"body.4.weight": torch.zeros(2, 4, 3, 3)}),

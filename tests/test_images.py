@@ -249,7 +249,8 @@ def test_first_frame_of_several(format):
     frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
     data = file_bytes(frames[0], format, save_all=True, append_images=frames[1:])
     picture = decode(data)
-    assert picture.notices == ("first of 3 frames used",)
+    count = "several" if format == "TIFF" else "3"
+    assert picture.notices == (f"first of {count} frames used",)
     red, green, blue = values(picture)[3, 4]
     assert red > 240 and green < 15 and blue < 15
 
@@ -641,6 +642,29 @@ def test_a_compressed_bomb_is_not_decoded(monkeypatch):
     assert check(data, max_pixels=4_000_000) == (2000, 2000)
 
 
+def test_a_jpeg_of_endless_scans_is_refused():
+    """Each goes over all pixels, in a dozen bytes: such files keep a decoder busy for minutes."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    data = file_bytes(image, "JPEG", progressive=True)
+    start = data.rindex(b"\xff\xda")
+    last = data[start:-2]
+    for call in (check, decode):
+        call(data)
+        with pytest.raises(ImageError, match=r"has \d+ scans; at most 100 are accepted"):
+            call(data[:start] + last * 100 + data[-2:])
+
+
+def test_the_frames_of_a_tiff_are_not_counted():
+    """There may be a hundred thousand, and the second may be none."""
+    image = Image.new("L", (8, 8), 9)
+    data = file_bytes(image, "TIFF", save_all=True, append_images=[image])
+    end = struct.unpack("<I", data[4:8])[0]
+    end += 2 + 12 * struct.unpack("<H", data[end : end + 2])[0]
+    broken = data[:end] + struct.pack("<I", 2**31) + data[end + 4 :]
+    for given in (data, broken):
+        assert decode(given).notices == ("first of several frames used",)
+
+
 def test_the_limit_is_the_callers(rgb):
     for source in (rgb, Image.fromarray(rgb), file_bytes(Image.fromarray(rgb))):
         assert check(source, max_pixels=70) == (7, 10)
@@ -870,6 +894,19 @@ def test_heic_is_read_with_pillow_heif(tmp_path):
     picture = decode(tmp_path / "a.heic")
     assert np.abs(values(picture).astype(int) - np.asarray(image)).mean() < 3
     assert picture.metadata["DateTimeOriginal"] == "2020:01:02 03:04:05"
+
+
+def test_heic_that_lies_about_its_size_is_refused():
+    """Its pixels are 64×64; where to cut them to 44×44 is damaged."""
+    pytest.importorskip("pillow_heif")
+    images._readable()
+    data = file_bytes(Image.new("RGB", (44, 44)), "HEIF")
+    offset = b"\xff\xff\xff\xec\0\0\0\2"  # -20 halves
+    assert data.count(offset) == 2
+    lie = data.replace(offset, b"\xff\xff\xff\x80\0\0\0\2", 1)
+    assert check(lie) == (44, 44)
+    with pytest.raises(ImageError, match=r"says 44×44 pixels and holds (64×44|44×64)"):
+        decode(lie)
 
 
 def test_without_it_heic_says_what_to_install(tmp_path, monkeypatch):

@@ -167,6 +167,19 @@ def test_all_that_is_wrong_is_said_at_once(dots: Path) -> None:
     assert "license" in card
 
 
+def test_an_imported_model_says_what_it_was_made_of(dots: Path) -> None:
+    digest = "1b" * 32
+    (dots / "source.json").write_text(json.dumps({"files": {"net.pth": digest}}))
+    assert failings(dots) == (
+        f"README.md does not say that it was made of net.pth with the SHA-256 {digest}",
+    )
+    (dots / "README.md").write_text(f"{CARD}\nFrom net.pth, {digest}.", encoding="utf-8")
+    assert "source.json" in dict(push(dots, "me/dots", dry_run=True).files)
+    (dots / "source.json").write_text("[]")
+    (failing,) = failings(dots)
+    assert failing.startswith("source.json is not what stylesr import writes")
+
+
 def test_weights_that_do_not_load_are_said_beside_the_rest(dots: Path) -> None:
     weights = (dots / "model.safetensors").read_bytes()
     (dots / "model.safetensors").write_bytes(weights[:-5])

@@ -95,6 +95,12 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     assert kinds == {".py", ".js", ".typed", *(Path(name).suffix for name in RELEASED)}
 
 
+def test_the_wheel_is_the_same_each_time(wheel: Path, tmp_path: Path) -> None:
+    python("-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT)
+    (again,) = tmp_path.iterdir()
+    assert again.read_bytes() == wheel.read_bytes()
+
+
 def test_the_wheel_carries_every_released_model(wheel: Path) -> None:
     assert "photo" in bundled_names()
     expected = {f"stylesr/hub_cards/{name}/{file}" for name in bundled_names() for file in RELEASED}

@@ -21,7 +21,9 @@ from stylesr.errors import InputError, ModelError
 from stylesr.hub import CONFIG_FILE, WEIGHTS_FILE, locate
 from stylesr.publishing import Publication, publish
 
-__all__ = ["Generator", "check_range"]
+__all__ = ["Generator", "check_kinds", "check_range"]
+
+STORED = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 class Generator(
@@ -252,6 +254,7 @@ class Generator(
                 f"{path} is not a readable safetensors file ({error}); if it came from the Hub, "
                 "fetch it anew with force_download=True"
             ) from error
+        check_kinds(path, self, state)
         for name, tensor in state.items():
             if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
                 raise ModelError(f"{path}: {name} has values that are not finite")
@@ -259,6 +262,16 @@ class Generator(
             self.load_state_dict(state, strict=True)
         except RuntimeError as error:
             raise ModelError(f"{path} does not fit {type(self).__name__}: {error}") from error
+
+
+def check_kinds(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise ModelError where whole numbers, or floats of 8 bits, would become a model's weights."""
+    for name, own in model.state_dict().items():
+        kind = state[name].dtype if name in state else own.dtype
+        if own.is_floating_point() and kind not in STORED:
+            raise ModelError(
+                f"{path}: {name} is of {kind}; weights are floating-point numbers of 16 to 64 bits"
+            )
 
 
 def check_range(name: str, value: Any, low: int, high: int) -> int:

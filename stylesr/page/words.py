@@ -403,6 +403,7 @@ CHINESE = Words(
         (r"^the work took too long", "耗时过长，已停止；请选较小的倍数或照片"),
         (r"^the work ended unexpectedly", "处理意外中断；请选较小的倍数或照片，然后重试"),
         (r"^first of (\d+) frames used", "使用了 {0} 帧中的第一帧"),
+        (r"^first of several frames used", "使用了多帧中的第一帧"),
         (r"^reduced from 16 to 8 bits", "每通道由 16 位减为 8 位"),
         (r"^its damaged EXIF data", "已忽略损坏的 EXIF 数据"),
         (r"^its colour profile was ignored", "深度灰度图片的色彩配置文件已忽略"),

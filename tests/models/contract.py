@@ -20,6 +20,8 @@ from stylesr.errors import InputError, ModelError
 from stylesr.models import Generator
 from stylesr.models.instance_norm import InstanceNormalised
 
+FLOAT8 = torch.float8_e4m3fn
+
 
 class GeneratorContract:
     model_class: ClassVar[type[Generator]]
@@ -275,8 +277,13 @@ class GeneratorContract:
             (lambda state, name: state[name].view(-1)[0].fill_(torch.nan), "not finite"),
             (lambda state, name: state[name].view(-1)[0].fill_(-torch.inf), "not finite"),
             (lambda state, name: state.update({name: torch.zeros(2, 2)}), "size mismatch"),
+            (lambda state, name: state.update({name: state[name].long()}), "is of torch.int64"),
+            (
+                lambda state, name: state.update({name: state[name].to(FLOAT8)}),
+                "is of torch.float8",
+            ),
         ],
-        ids=["missing", "extra", "NaN", "infinite", "another shape"],
+        ids=["missing", "extra", "NaN", "infinite", "another shape", "whole numbers", "8 bits"],
     )
     def test_a_damaged_tensor_is_refused(
         self, folder: Path, damage: Callable[[dict[str, Tensor], str], object], message: str
