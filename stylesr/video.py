@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice, pairwise, takewhile
@@ -269,32 +270,48 @@ def _enhance(
     }
     job |= {"encoder": encoder.settings, "frames": most, "grain": grain}
     job["version"] = __version__
-    segments = _resume(parts, job)
-    done = sum(count for _, count in segments)
-    total = min(film.frames or most or 0, most or film.frames)
-    if done:
-        yield VideoProgress(done, total)
-    placed = islice(_placed(_frames(source, film, grain)), done, most)
-    frames = takewhile(lambda _: monotonic() < end, placed)
-    while (first := next(frames, None)) is not None:
-        path = parts / f"{len(segments):06d}.nut"
-        count = 0
-        with encoder.open(path.with_suffix(".part")) as segment:
-            for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
-                moved = encoder.scaled(drift, picture)
-                result = tiling.drain(pipe.stream(picture, drift=moved, **options), lambda _: None)
-                segment.add(time, result)
-                count += 1
-                yield VideoProgress(done + count, total)
-        if (found := _count(path.with_suffix(".part"))) != count:
-            raise VideoError(f"{count} frames were encoded to {path.name}, but it holds {found}")
-        path.with_suffix(".part").replace(path)
-        segments.append((path, count))
-        done += count
-    if not done:
-        raise VideoError(f"{source.name!r} holds no frame that can be read")
-    _join([path for path, _ in segments], source, target, film, length != (None, inf), metadata)
-    shutil.rmtree(parts)
+    with _writing(target):
+        segments = _resume(parts, job)
+        done = sum(count for _, count in segments)
+        total = min(film.frames or most or 0, most or film.frames)
+        if done:
+            yield VideoProgress(done, total)
+        placed = islice(_placed(_frames(source, film, grain)), done, most)
+        frames = takewhile(lambda _: monotonic() < end, placed)
+        while (first := next(frames, None)) is not None:
+            path = parts / f"{len(segments):06d}.nut"
+            part, count = path.with_suffix(".part"), 0
+            with encoder.open(part) as segment:
+                for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
+                    moved = encoder.scaled(drift, picture)
+                    result = tiling.drain(
+                        pipe.stream(picture, drift=moved, **options), lambda _: None
+                    )
+                    segment.add(time, result)
+                    count += 1
+                    yield VideoProgress(done + count, total)
+            if (found := _count(path.with_suffix(".part"))) != count:
+                raise VideoError(
+                    f"{count} frames were encoded to {path.name}, but it holds {found}"
+                )
+            path.with_suffix(".part").replace(path)
+            segments.append((path, count))
+            done += count
+        if not done:
+            raise VideoError(f"{source.name!r} holds no frame that can be read")
+        _join([path for path, _ in segments], source, target, film, length != (None, inf), metadata)
+        shutil.rmtree(parts)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        raise VideoError(
+            f"{target.name!r} cannot be written: {error}; when that is mended, "
+            "the same command goes on after the last whole segment"
+        ) from error
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -485,10 +502,7 @@ class _Segment:
         self._mux(frame)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        try:
-            self.container.mux(self.stream.encode(frame))
-        except (FFmpegError, OSError) as error:
-            raise VideoError(f"a segment cannot be written: {error}") from error
+        self.container.mux(self.stream.encode(frame))
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
@@ -573,18 +587,18 @@ def _packets(segments: list[Path]) -> Iterator[Any]:
 def _resume(parts: Path, job: Mapping[str, Any]) -> list[tuple[Path, int]]:
     """Whole segments of the same job, with their numbers of frames; another's are removed."""
     note, text = parts / "job.json", json.dumps(job, sort_keys=True, indent=1)
-    if not (note.is_file() and note.read_text(encoding="utf-8") == text):
+    if not (note.is_file() and note.read_bytes() == text.encode()):
         if parts.exists():
             shutil.rmtree(parts)
         parts.mkdir()
-        note.write_text(text, encoding="utf-8")
-    for rest in parts.glob("*.part"):
-        rest.unlink()
-    segments = [(path, _count(path)) for path in sorted(parts.glob("*.nut"))]
-    whole = next((i for i, (_, n) in enumerate(segments) if n != SEGMENT), len(segments))
-    for path, _ in segments[whole:]:  # the last one may be short: it is made again
+        note.write_bytes(text.encode())
+    segments: list[tuple[Path, int]] = []
+    while _count(path := parts / f"{len(segments):06d}.nut") == SEGMENT:
+        segments.append((path, SEGMENT))
+    kept = {note, *(path for path, _ in segments)}
+    for path in set(parts.iterdir()) - kept:  # the last segment may be short: it is made again
         path.unlink()
-    return segments[:whole]
+    return segments
 
 
 def _count(path: Path) -> int:

@@ -335,7 +335,7 @@ def test_a_job_goes_on_after_its_last_segment(tmp_path: Path) -> None:
     assert not (tmp_path / "b.mp4.parts").exists()
 
 
-@pytest.mark.parametrize("change", ["options", "source", "codec", "damaged"])
+@pytest.mark.parametrize("change", ["options", "source", "codec", "damaged", "lost"])
 def test_a_changed_job_starts_anew(tmp_path: Path, change: str) -> None:
     source = clip(tmp_path / "a.mp4")
     with pytest.raises(KeyboardInterrupt):
@@ -350,10 +350,18 @@ def test_a_changed_job_starts_anew(tmp_path: Path, change: str) -> None:
     else:
         first = tmp_path / "b.mp4.parts" / "000000.nut"
         first.write_bytes(first.read_bytes()[:300])
+        if change == "lost":  # as when a run is killed while it clears them away
+            first.unlink()
     pipe = Copies()
     run(pipe, source, tmp_path / "b.mp4", **options)
     assert len(pipe.seen) == N
     assert len(times(tmp_path / "b.mp4")) == N
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "b.mp4.parts").touch()
+    with pytest.raises(video.VideoError, match=r"'b\.mp4' cannot be written: .*Not a directory"):
+        run(Copies(), clip(tmp_path / "a.mp4"), tmp_path / "b.mp4")
 
 
 # -- what is refused ----------------------------------------------------------------------------
