@@ -192,13 +192,14 @@ def run(
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     output = Path(output)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{str(output)!r} cannot be a folder of results: {error}") from error
+    manifest = output / MANIFEST_FILE
     here = _Worker(job)  # loads the models, so that a wrong one is refused before any work
     mark = here.fingerprint
-    manifest = output / MANIFEST_FILE
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        manifest.touch()
+    except OSError as error:
+        raise InputError(f"{str(output)!r} cannot be a folder of results: {error}") from error
     done = _read(manifest)
     mine = share(items)
     todo = []

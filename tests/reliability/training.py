@@ -2,13 +2,13 @@
 
     python -m tests.reliability.training super_resolution style any_style translation
 
-Protocol. Each recipe trains a small network on generated photos, on the CPU with one thread, as its
-command is run by users; super_resolution with two data workers. An undisturbed run gives the bits
-that all others must end at: weights, average, optimisers and schedule of the last checkpoint, and
-the bytes of the model's file. Then
+Protocol. Each recipe trains a small network on generated photos, on the CPU with one thread, by its
+command's own function in a process of its own; super_resolution with two data workers. An
+undisturbed run gives the bits that all others must end at: weights, average, optimisers and
+schedule of the last checkpoint, and the bytes of the model's file. Then
 
 - the same run is killed (SIGKILL) and resumed again and again, at seeded random moments since its
-  start, and as soon as it has begun to write a checkpoint;
+  start, and as soon as it has begun to write a checkpoint; its data workers must end by themselves;
 - it gets SIGTERM and SIGINT, and must save and exit with 143 and 130;
 - its folder lies on a file system of 20 MB (mounted here, which needs root) with room for one to
   three checkpoints: it must end with 1, say so in a line and leave the last checkpoint whole;
@@ -22,19 +22,17 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import psutil
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -42,10 +40,21 @@ from safetensors.torch import save_file
 from stylesr import training
 from stylesr.models import StyleSRNet
 from tests import tiny_features
-from tests.test_recipes import TRAIN, assert_equal, environment
+from tests.reliability.faults import (
+    Count,
+    Process,
+    children,
+    ended,
+    kill,
+    kill_it_alone,
+    newer,
+    small_disk,
+    try_all,
+    wait_for,
+)
+from tests.test_recipes import assert_equal
 
 SEED = 0
-HANGS = 240  # seconds
 SMALL_DISK = 20  # MB
 STEPS = {"super_resolution": 48, "style": 40, "any_style": 24, "translation": 24}
 COMMON = "--steps {steps} --log-every 2 --save-every 4 --warmup 1 --out {out}"
@@ -62,20 +71,6 @@ OPTIONS = {
 }
 
 
-@dataclass
-class Count:
-    """How often something was tried, and what was wrong."""
-
-    tried: int = 0
-    wrong: list[str] = field(default_factory=list)
-    said: str = ""
-
-    def note(self, problem: str = "") -> None:
-        self.tried += 1
-        if problem:
-            self.wrong.append(problem)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try all on the recipes, print a table; 1 where something was not as it should be."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=5, help="each of the other faults")
     options = parser.parse_args(arguments)
     wrong: list[str] = []
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+    torch.set_num_threads(1)  # so that a run repeats exactly
     print("| Recipe | Fault | Tried | Right | |\n|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         material(Path(folder))
@@ -102,11 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "killed data worker": partial(lost_worker, run, options.times),
                 "NaN": partial(diverged, run),
             }
-            for fault, attempt in faults.items():
-                count = attempt()
-                right = count.tried - len(count.wrong)
-                print(f"| {name} | {fault} | {count.tried} | {right} | {count.said} |", flush=True)
-                wrong += [f"{name}, {fault}: {problem}" for problem in count.wrong]
+            wrong += try_all(name, faults)
     print(*wrong, sep="\n", file=sys.stderr)
     return 1 if wrong else 0
 
@@ -136,19 +129,14 @@ class Run:
         self.name, self.given, self.rng = name, given, rng
         self.straight = given / name
 
-    def start(self, out: Path, *more: str) -> "subprocess.Popen[str]":
+    def start(self, out: Path, *more: str) -> Process:
         text = f"{OPTIONS[self.name]} {COMMON}"
         words = text.format(given=self.given, out=out, steps=STEPS[self.name]).split()
         if found(out, "*.pt"):
             words.append("--resume")
-        return subprocess.Popen(
-            [sys.executable, str(TRAIN / f"{self.name}.py"), *words, *more],
-            env=environment(),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        recipe = import_module(f"train.{self.name}")
+        command = partial(training.run, recipe.main, recipe.Recipe, None, [*words, *more])
+        return Process(command, self.given / "log")
 
     def undisturbed(self) -> None:
         """The bits to end at, and how long the start takes."""
@@ -180,7 +168,7 @@ class Run:
         return f"left behind: {', '.join(left)}" if left else ""
 
     @contextmanager
-    def begun(self, *more: str) -> Iterator[tuple[Path, "subprocess.Popen[str]"]]:
+    def begun(self, *more: str) -> Iterator[tuple[Path, Process]]:
         """A new run that has saved a checkpoint, and its folder."""
         with TemporaryDirectory(dir=self.given) as folder:
             out = Path(folder, "run")
@@ -197,35 +185,6 @@ def found(out: Path, pattern: str) -> list[Path]:
     return sorted((out / "checkpoints").glob(pattern))
 
 
-def wait_for(process: "subprocess.Popen[str]", seen: Callable[[], bool]) -> None:
-    """Until it is seen, or the process has ended."""
-    while process.poll() is None and not seen():
-        time.sleep(0.0005)
-
-
-def saves(out: Path, since: float) -> bool:
-    """Whether it has begun to write a checkpoint; one killed before may have left half of one."""
-    with suppress(FileNotFoundError):  # it is whole already
-        return any(path.stat().st_mtime > since for path in found(out, "*.part"))
-    return False
-
-
-def ended(process: "subprocess.Popen[str]", within: float = HANGS) -> tuple[int | str, str]:
-    """Exit code and what was written."""
-    try:
-        said, _ = process.communicate(timeout=within)
-    except subprocess.TimeoutExpired:
-        kill(process)
-        return f"none within {within} s", ""
-    return process.returncode, said
-
-
-def kill(process: "subprocess.Popen[str]") -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
 # -- faults -----------------------------------------------------------------------------------
 
 
@@ -240,25 +199,24 @@ def killed(run: Run, kills: int, in_saves: int) -> Count:
             began = time.time()
             process = run.start(out)
             if saving:
-                wait_for(process, partial(saves, out, began))
+                wait_for(process, partial(newer, out, "*.pt.part", began))
                 time.sleep(run.rng.uniform(0, 0.03))
             else:
                 time.sleep(run.rng.uniform(0, 1.5 * run.starting))
-            code = process.poll()
-            process.kill()  # it alone: its workers must end by themselves
-            _, said = process.communicate()
+            problem, _ = kill_it_alone(process)
+            count.blame(problem)
+            code, said = ended(process)
             if code == 0:
-                count.wrong += filter(None, [run.differs(out)])
+                count.blame(run.differs(out))
                 out = Path(folder, str(int(out.name) + 1))
-            elif code is not None:
-                count.wrong.append(f"exit code {code}: {said[-300:]}")
-            states["half a checkpoint"] += saves(out, began)
+            elif code != -signal.SIGKILL:
+                count.blame(f"exit code {code}: {said[-300:]}")
+            states["half a checkpoint"] += bool(newer(out, "*.pt.part", began))
             states["one without its digest"] += any(
-                path.stat().st_mtime > began and not path.with_suffix(".sha256").exists()
-                for path in found(out, "*.pt")
+                not path.with_suffix(".sha256").exists() for path in newer(out, "*.pt", began)
             )
             count.tried += 1
-        count.wrong += filter(None, [run.finish(out)])
+        count.blame(run.finish(out))
     left = ", ".join(f"{number} left {state}" for state, number in states.items())
     count.said = f"{in_saves} in a save; {left}; {int(out.name) + 1} runs to the end"
     return count
@@ -281,20 +239,16 @@ def stopped(run: Run, number: signal.Signals, times: int) -> Count:
 def full_disk(run: Run, times: int) -> Count:
     count = Count()
     size = max(path.stat().st_size for path in found(run.straight, "*.pt"))
-    with TemporaryDirectory(dir=run.given) as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}m", "tmpfs", folder]
-        if subprocess.run(mount, capture_output=True).returncode:
+    with small_disk(SMALL_DISK, run.given) as folder:
+        if folder is None:
             count.said = "left out: it needs root"
             return count
-        try:
-            for index in range(times):
-                out, filler = Path(folder, "run"), Path(folder, "filler")
-                room = round(size * (1.1 + 2.1 * index / max(1, times - 1)))
-                filler.write_bytes(bytes((SMALL_DISK << 20) - room))
-                count.note(_without_room(run, out, filler))
-                shutil.rmtree(out)
-        finally:
-            subprocess.run(["umount", folder], check=True)
+        for index in range(times):
+            out, filler = folder / "run", folder / "filler"
+            room = round(size * (1.1 + 2.1 * index / max(1, times - 1)))
+            filler.write_bytes(bytes((SMALL_DISK << 20) - room))
+            count.note(_without_room(run, out, filler))
+            shutil.rmtree(out)
     count.said = f"room for 1.1 to 3.2 checkpoints of {size / 1e6:.1f} MB"
     return count
 
@@ -343,7 +297,7 @@ def lost_worker(run: Run, times: int) -> Count:
     for _ in range(times):
         with run.begun("--workers", "2") as (out, process):
             time.sleep(run.rng.uniform(0, 1))
-            workers = psutil.Process(process.pid).children()
+            workers = children(process)
             if not workers:
                 count.note("it has ended before")
                 continue
