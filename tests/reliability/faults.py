@@ -42,7 +42,9 @@ def try_all(name: str, faults: Mapping[str, Callable[[], Count]]) -> list[str]:
         count = attempt()
         right = count.tried - len(count.wrong)
         print(f"| {name} | {fault} | {count.tried} | {right} | {count.said} |", flush=True)
-        wrong += [f"{name}, {fault}: {problem}" for problem in count.wrong]
+        for problem in count.wrong:
+            print(f"{name}, {fault}: {problem}", file=sys.stderr, flush=True)
+        wrong += count.wrong
     return wrong
 
 
@@ -144,11 +146,20 @@ def kill_it_alone(process: Process) -> tuple[str, float]:
     started = children(process)
     process.send_signal(signal.SIGKILL)
     began = time.monotonic()
-    _, left = psutil.wait_procs(started, timeout=20)
-    for each in left:
-        each.kill()
-    problem = f"{len(left)} processes are left" if left else ""
-    return problem, time.monotonic() - began
+    while left := [each for each in started if lives(each)]:
+        if time.monotonic() > began + 20:
+            for each in left:
+                each.kill()
+            return f"{len(left)} processes are left: {left}", 20
+        time.sleep(0.05)
+    return "", time.monotonic() - began
+
+
+def lives(process: psutil.Process) -> bool:
+    """A zombie has ended; who has inherited it has not asked yet."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @contextmanager

