@@ -577,7 +577,8 @@ def _packets(segments: list[Path]) -> Iterator[Any]:
     for path in segments:
         with _opened(path) as container:
             for packet in container.demux(video=0):
-                if packet.dts is not None:
+                if packet.pts is not None:  # as it is in all but the empty one at the end
+                    packet.dts = packet.pts  # FFmpeg would guess it, and gives up on seven frames
                     yield packet
 
 

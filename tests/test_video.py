@@ -298,6 +298,14 @@ def test_the_first_frames_with_their_sound(tmp_path: Path) -> None:
         assert film.metadata["comment"] == "painted"
 
 
+@pytest.mark.parametrize("frames", [1, 7, 15])
+def test_films_of_any_length(tmp_path: Path, frames: int) -> None:
+    """FFmpeg tells no times of decoding for a segment of just seven frames."""
+    source = clip(tmp_path / "a.mp4", sound=False)
+    run(Copies(), source, tmp_path / "b.mp4", frames=frames)
+    assert times(tmp_path / "b.mp4") == times(source)[:frames]
+
+
 def test_what_takes_too_long_ends_where_it_is(tmp_path: Path) -> None:
     class Clock(Copies):
         def stream(self, picture: Picture, **options: Any) -> Generator[None, None, Picture]:
