@@ -1,6 +1,6 @@
 """Folders and films that are killed, stopped, out of room or changed under way.
 
-    python -m tests.reliability.jobs --kills 20
+    python -m tests.reliability.jobs folder film
 
 Protocol. A small network enlarges generated pictures by `stylesr enhance --workers 2`, and a film
 of generated frames by `stylesr video`: the command's own function, in a process of its own. An
@@ -65,6 +65,7 @@ FRAMES, FRAME = 5 * SEGMENT + 7, (64, 96)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try all on a folder and on a film, print a table; 1 where something was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("jobs", nargs="+", choices=["folder", "film"])
     parser.add_argument("--kills", type=int, default=20, help="of each job")
     parser.add_argument("--times", type=int, default=3, help="each of the other faults")
     options = parser.parse_args(arguments)
@@ -73,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| Job | Fault | Tried | Right | |\n|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         material(Path(folder))
-        for job in (Pictures(Path(folder)), Frames(Path(folder))):
+        for name in options.jobs:
+            job = Pictures(Path(folder)) if name == "folder" else Frames(Path(folder))
             job.undisturbed()
             faults: dict[str, Callable[[], Count]] = {
                 "killed": partial(killed, job, options.kills),
