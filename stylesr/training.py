@@ -27,9 +27,10 @@ from tqdm import tqdm
 
 from stylesr.data.datasets import find_pictures, load_rgb
 from stylesr.data.hub_datasets import PREFIX
-from stylesr.errors import InputError, ModelError, StyleSRError
+from stylesr.errors import InputError, ModelError, OutOfMemory, StyleSRError
 from stylesr.files import sha256, whole
 from stylesr.hub import bundled_names
+from stylesr.memory import enough_memory
 from stylesr.models import Generator, StyleSRNet
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.previews import draw
@@ -88,7 +89,7 @@ def run(
 
     Returns:
         The exit code: 0, 1 where the training diverged or the machine failed it (a full disk, a
-        killed worker), 2 for bad input, 130 after Ctrl-C and 143 after SIGTERM.
+        killed worker, no memory), 2 for bad input, 130 after Ctrl-C and 143 after SIGTERM.
     """
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -98,7 +99,11 @@ def run(
     usual = {number: signal.getsignal(number) for number in Interrupt.numbers}
     Interrupt.last = signal.SIGINT
     try:
-        main(values)
+        with enough_memory():
+            main(values)
+    except OutOfMemory:
+        print("error: not enough memory; a smaller --crop or --batch needs less", file=sys.stderr)
+        return 1
     except StyleSRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, Diverged) else 2

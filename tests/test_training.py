@@ -94,6 +94,7 @@ def test_help_shows_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
             "error: No space left on device (runs/x/model); when that is mended, the same command "
             "with --resume goes on from the last checkpoint\n",
         ),
+        (MemoryError(), 1, "error: not enough memory; a smaller --crop or --batch needs less\n"),
         (
             RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
             1,

@@ -244,11 +244,11 @@ def full_disk(run: Run, times: int) -> Count:
             return count
         for index in range(times):
             out, filler = folder / "run", folder / "filler"
-            room = round(size * (1.1 + 2.1 * index / max(1, times - 1)))
+            room = round(size * (1.1 + 1.6 * index / max(1, times - 1)))
             filler.write_bytes(bytes((SMALL_DISK << 20) - room))
             count.note(_without_room(run, out, filler))
             shutil.rmtree(out)
-    count.said = f"room for 1.1 to 3.2 checkpoints of {size / 1e6:.1f} MB"
+    count.said = f"room for 1.1 to 2.7 checkpoints of {size / 1e6:.1f} MB"
     return count
 
 
