@@ -266,7 +266,9 @@ def stopped(job: Job, number: signal.Signals, times: int) -> Count:
             for each in everyone:
                 each.send_signal(number)
             code, said = ended(process)
-            if code != 128 + number or "stylesr: stopped" not in said:
+            if code == 0:
+                count.said = "fewer than asked for: it was done before the signal came"
+            elif code != 128 + number or "stylesr: stopped" not in said:
                 count.note(f"exit code {code}: {said[-300:]}")
             elif isinstance(job, Pictures) and newer(out, "*.part", 0):
                 count.note("half a file is left")

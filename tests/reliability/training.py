@@ -55,7 +55,7 @@ from tests.reliability.faults import (
 from tests.test_recipes import assert_equal
 
 SEED = 0
-SMALL_DISK = 20  # MB
+SMALL_DISK = 20  # MB, or more where checkpoints are large
 STEPS = {"super_resolution": 48, "style": 40, "any_style": 24, "translation": 24}
 COMMON = "--steps {steps} --log-every 2 --save-every 4 --warmup 1 --out {out}"
 OPTIONS = {
@@ -238,14 +238,15 @@ def stopped(run: Run, number: signal.Signals, times: int) -> Count:
 def full_disk(run: Run, times: int) -> Count:
     count = Count()
     size = max(path.stat().st_size for path in found(run.straight, "*.pt"))
-    with small_disk(SMALL_DISK, run.given) as folder:
+    megabytes = max(SMALL_DISK, 4 * size >> 20)  # it must hold three in the end
+    with small_disk(megabytes, run.given) as folder:
         if folder is None:
             count.said = "left out: it needs root"
             return count
         for index in range(times):
             out, filler = folder / "run", folder / "filler"
             room = round(size * (1.1 + 1.6 * index / max(1, times - 1)))
-            filler.write_bytes(bytes((SMALL_DISK << 20) - room))
+            filler.write_bytes(bytes((megabytes << 20) - room))
             count.note(_without_room(run, out, filler))
             shutil.rmtree(out)
     count.said = f"room for 1.1 to 2.7 checkpoints of {size / 1e6:.1f} MB"
