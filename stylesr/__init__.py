@@ -16,6 +16,7 @@ from stylesr.errors import (
     ImageError,
     InputError,
     ModelError,
+    OutOfMemory,
     PublishError,
     StyleSRError,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "ImageError",
     "InputError",
     "ModelError",
+    "OutOfMemory",
     "Picture",
     "Plan",
     "Progress",

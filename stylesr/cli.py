@@ -9,11 +9,14 @@ import contextlib
 import glob
 import json
 import os
+import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal, NoReturn
 
 from stylesr import __version__, cli_hub, cli_per_image
@@ -27,8 +30,10 @@ FOLDER_OPTIONS = ("workers", "cluster", "format", "name", "quality", "as_json")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for bad input, 1 for other errors, 130 stopped.
 
-    141 where what it prints is no longer read.
+    143 where SIGTERM stopped it, 141 where what it prints is no longer read.
     """
+    here = threading.current_thread() is threading.main_thread()
+    usual = signal.signal(signal.SIGTERM, _terminate) if here else None
     try:
         args = _parser().parse_args(argv)
         options = {key: value for key, value in vars(args).items() if key != "command"}
@@ -37,13 +42,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StyleSRError as error:
         _tell(f"error: {error}")
         return 2 if isinstance(error, (InputError, ImageError)) else 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         _tell("stopped")
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except BrokenPipeError:  # whoever read what is printed has seen enough: `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest goes
         return 141
+    except OSError as error:  # a full disk, a folder that may not be written
+        _tell(f"error: {error}")
+        return 1
+    finally:
+        if here:
+            signal.signal(signal.SIGTERM, usual or signal.SIG_DFL)
     return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: a job ends as after Ctrl-C."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
 
 
 # -- commands -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
     ├── ImageError   a picture that cannot be read or written        (also a ValueError)
     ├── ModelError   a model folder that is missing, corrupt or does not fit
     │   └── HubError the Hub refused, or cannot be reached
+    ├── OutOfMemory  more memory than there is                       (also a MemoryError)
     └── PublishError a model folder that is not fit to be published
 
 Each message names the value received and what would work.
@@ -15,6 +16,7 @@ __all__ = [
     "ImageError",
     "InputError",
     "ModelError",
+    "OutOfMemory",
     "PublishError",
     "StyleSRError",
 ]
@@ -38,6 +40,10 @@ class ModelError(StyleSRError):
 
 class HubError(ModelError):
     """The Hub refused, cannot be reached, or does not hold what was asked for."""
+
+
+class OutOfMemory(StyleSRError, MemoryError):
+    """A picture needs more memory than there is."""
 
 
 class PublishError(StyleSRError):

@@ -1,11 +1,32 @@
 """What is asked of files and folders, whatever is in them."""
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from stylesr.errors import InputError
 
-__all__ = ["check_unused", "sha256", "sha256_each"]
+__all__ = ["check_unused", "sha256", "sha256_each", "whole"]
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that is written whole or not at all: beside its place, synced, then renamed.
+
+    After a crash or on a full disk, what was there before is there still.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from stylesr import deep, dicom, exif
 from stylesr.errors import ImageError, InputError
+from stylesr.memory import enough_memory
 from stylesr.picture import Array, Picture, to_array, to_levels, to_pil
 from stylesr.profiles import to_srgb
 
@@ -96,6 +97,7 @@ def check(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     return height, width
 
 
+@enough_memory()
 def decode(
     source: Source, *, max_pixels: int = MAX_PIXELS, metadata: exif.Metadata = "safe"
 ) -> Picture:
@@ -120,6 +122,7 @@ def decode(
         InputError: `metadata` is something else.
         ImageError: The source is missing, not in an accepted format, too large, truncated or
             damaged, or an array of another type, shape or range.
+        OutOfMemory: There is not enough memory for it.
     """
     if metadata not in get_args(exif.Metadata):
         raise InputError(f"metadata is safe, keep or strip, got {metadata!r}")
@@ -181,7 +184,7 @@ def _opened(source: object, max_pixels: int) -> Iterator[Image.Image]:
             _check_size(name, image.height, image.width, max_pixels)
             _check_scans(name, image)
             yield image
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         if _is_heic(source):
@@ -452,11 +455,13 @@ def _write(picture: Picture, file: IO[bytes], format: str, quality: int | None) 
         raise ImageError(f"{image.width}×{image.height} pixels as {kind}: {error}") from error
 
 
+@enough_memory()
 def save(picture: Picture, path: str | Path, *, quality: int | None = None) -> None:
     """Write a picture file in the format of its extension, whole or not at all.
 
     Raises:
         ImageError: As for `format_of` and `encode`, or the folder is missing or not writable.
+        OutOfMemory: There is not enough memory to encode it.
     """
     path = Path(path)
     format = format_of(path)

@@ -181,20 +181,25 @@ def run(
             same version of the package.
 
     Raises:
-        InputError: options that fit no picture, fewer than one worker, or several of them for a
-            cluster, which has its own.
+        InputError: options that fit no picture, an output that cannot be a folder, fewer than one
+            worker, or several of them for a cluster, which has its own.
         ModelError: a model cannot be loaded.
-        StyleSRError: the cluster cannot be reached, or its workers are not as said above.
+        StyleSRError: the manifest cannot be written, a worker was killed, the cluster cannot be
+            reached, or its workers are not as said above.
     """
     if cluster is not None and workers != 1:
         raise InputError(f"a cluster has workers of its own; leave out the {workers} here")
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
+    manifest = output / MANIFEST_FILE
     here = _Worker(job)  # loads the models, so that a wrong one is refused before any work
     mark = here.fingerprint
-    manifest = output / MANIFEST_FILE
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        manifest.touch()
+    except OSError as error:
+        raise InputError(f"{str(output)!r} cannot be a folder of results: {error}") from error
     done = _read(manifest)
     mine = share(items)
     todo = []
@@ -213,7 +218,13 @@ def run(
         results = ((item, here.make(item)) for item in todo)
     for item, outcome in results:
         outcome = replace(outcome, target=_relative(item, output), job=mark)
-        _append(manifest, outcome)
+        try:
+            _append(manifest, outcome)
+        except OSError as error:
+            raise StyleSRError(
+                f"what is made cannot be noted: {error}; when that is mended, the same command "
+                "goes on"
+            ) from error
         yield outcome
 
 
@@ -228,7 +239,7 @@ def _pool(items: Sequence[Item], job: Job, workers: int) -> Iterator[tuple[Item,
     except KeyboardInterrupt:
         pool.shutdown(wait=True, cancel_futures=True)  # what was begun is finished, and noted
         for future, item in running.items():
-            if not future.cancelled():
+            if not future.cancelled() and not future.exception():
                 yield item, future.result()
         raise
     except BrokenProcessPool as error:
@@ -348,8 +359,17 @@ def _prepare(job: Job, workers: int) -> None:
 
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: a picture is finished
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
     _worker = _Worker(job)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed tells nobody; its workers would wait forever, and write on."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _make(item: Item) -> Outcome:
@@ -381,7 +401,7 @@ def _read(manifest: Path) -> dict[str, Outcome]:
     """The last line of each target; a line that was cut off by a crash is passed over."""
     lines: dict[str, Outcome] = {}
     if manifest.is_file():
-        for text in manifest.read_text(encoding="utf-8").splitlines():
+        for text in manifest.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 line = Outcome(**json.loads(text))
             except (ValueError, TypeError):
@@ -395,7 +415,7 @@ def _append(manifest: Path, outcome: Outcome) -> None:
     line = json.dumps(asdict(outcome)) + "\n"
     if manifest.is_file() and manifest.stat().st_size and not _ends_with_newline(manifest):
         line = "\n" + line
-    with manifest.open("ab", buffering=0) as file:
+    with manifest.open("ab", buffering=len(line) + 1) as file:  # ASCII: it goes in one write
         file.write(line.encode())
 
 
@@ -407,13 +427,15 @@ def _ends_with_newline(path: Path) -> bool:
 
 def _holds(line: Outcome, item: Item, mark: str) -> bool:
     """Whether what a line says of an item is still so."""
-    return (
-        line.status == "made"
-        and line.job == mark
-        and item.target.is_file()
-        and item.target.stat().st_size == line.bytes
-        and line.source_sha256 == sha256(item.source)
-    )
+    try:
+        return (
+            line.status == "made"
+            and line.job == mark
+            and item.target.stat().st_size == line.bytes
+            and line.source_sha256 == sha256(item.source)
+        )
+    except OSError:  # one of the files is gone
+        return False
 
 
 def _relative(item: Item, output: Path) -> str:

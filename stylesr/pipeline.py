@@ -30,6 +30,7 @@ from stylesr.loading import (
     load_models,
     save_models,
 )
+from stylesr.memory import enough_memory
 from stylesr.models.adain_net import AdaINNet, Statistics, mixed
 from stylesr.models.base import Generator as Net
 from stylesr.models.base import check_range
@@ -324,6 +325,7 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         Raises:
             InputError: an argument out of range, before work starts.
             ImageError: a picture that cannot be read.
+            OutOfMemory: there is not enough memory.
         """
         if output_type not in get_args(OutputType):
             raise InputError(f"output_type must be pil, np or pt, got {output_type!r}")
@@ -618,7 +620,8 @@ class StyleSRPipeline(DiffusionPipeline):  # type: ignore[misc]
         done = 0
         while True:
             try:
-                next(work)
+                with enough_memory():
+                    next(work)
             except StopIteration as end:
                 return cast(Picture, end.value)
             done += 1

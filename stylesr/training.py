@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
@@ -26,9 +27,10 @@ from tqdm import tqdm
 
 from stylesr.data.datasets import find_pictures, load_rgb
 from stylesr.data.hub_datasets import PREFIX
-from stylesr.errors import InputError, ModelError, StyleSRError
-from stylesr.files import sha256
+from stylesr.errors import InputError, ModelError, OutOfMemory, StyleSRError
+from stylesr.files import sha256, whole
 from stylesr.hub import bundled_names
+from stylesr.memory import enough_memory
 from stylesr.models import Generator, StyleSRNet
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.previews import draw
@@ -86,8 +88,8 @@ def run(
         argv: the arguments; None takes the command's own.
 
     Returns:
-        The exit code: 0, 1 where the training diverged, 2 for bad input, 130 after Ctrl-C and 143
-        after SIGTERM.
+        The exit code: 0, 1 where the training diverged or the machine failed it (a full disk, a
+        killed worker, no memory), 2 for bad input, 130 after Ctrl-C and 143 after SIGTERM.
     """
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -97,10 +99,17 @@ def run(
     usual = {number: signal.getsignal(number) for number in Interrupt.numbers}
     Interrupt.last = signal.SIGINT
     try:
-        main(values)
+        with enough_memory():
+            main(values)
+    except OutOfMemory:
+        print("error: not enough memory; a smaller --crop or --batch needs less", file=sys.stderr)
+        return 1
     except StyleSRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, Diverged) else 2
+    except (OSError, RuntimeError) as error:
+        print(f"error: {_failure(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped; the same command with --resume goes on", file=sys.stderr)
         return 128 + Interrupt.last
@@ -108,6 +117,17 @@ def run(
         for number, handler in usual.items():
             signal.signal(number, handler)
     return 0
+
+
+def _failure(error: Exception) -> str:
+    """What the machine did not give, and what to do; raises the error again where it is a bug."""
+    again = "the same command with --resume goes on from the last checkpoint"
+    if isinstance(error, OSError) and error.errno:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{os.strerror(error.errno)}{where}; when that is mended, {again}"
+    if "DataLoader worker (pid" in str(error):
+        return f"a process of --workers was killed, perhaps for want of memory; {again}"
+    raise error
 
 
 def add_options(parser: argparse.ArgumentParser, recipe: Any) -> None:
@@ -335,25 +355,30 @@ def begin(recipe: Any, done: int, processes: int) -> float:
     out = Path(recipe.out)
     out.mkdir(parents=True, exist_ok=True)
     values = {**asdict(recipe), "processes": processes}
-    (out / "recipe.json").write_text(json.dumps(values, indent=2) + "\n")
-    for name in TABLES:
-        rows = _read_rows(out / name)
-        if rows and rows[-1]["step"] > done:
-            (out / name).unlink()
-            for row in rows:
-                if row["step"] <= done:
-                    write_row(out / name, row)
+    with whole(out / "recipe.json") as file:
+        file.write((json.dumps(values, indent=2) + "\n").encode())
+    for path in (out / name for name in TABLES):
+        if rows := [row for row in _read_rows(path) if row["step"] <= done]:
+            with whole(path) as file:
+                file.write(_as_csv(rows, header=True).encode())
+        else:
+            path.unlink(missing_ok=True)
     return sum(row["minutes"] for row in _read_rows(out / TABLES[0])[-1:])
 
 
 def write_row(path: Path, row: Mapping[str, float]) -> None:
     """Append a row of figures to a CSV file, with a header when it is new."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow({k: f"{v:.8g}" for k, v in row.items()})
+    with path.open("ab") as file:
+        file.write(_as_csv([row], header=file.tell() == 0).encode())
+
+
+def _as_csv(rows: Sequence[Mapping[str, float]], header: bool) -> str:
+    text = StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    if header:
+        writer.writeheader()
+    writer.writerows({k: f"{v:.8g}" for k, v in row.items()} for row in rows)
+    return text.getvalue()
 
 
 def plot_tables(out: Path) -> None:
@@ -378,10 +403,13 @@ def plot_tables(out: Path) -> None:
 
 
 def _read_rows(path: Path) -> list[dict[str, float]]:
+    """Whole rows: the last one may have been cut off when a run was killed."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        lines = [line for line in file if line.endswith("\n")]
+    rows = [row for row in csv.DictReader(lines) if None not in (*row.keys(), *row.values())]
+    return [{k: float(v) for k, v in row.items()} for row in rows]
 
 
 def preview_photos(folder: str, count: int, out: Path) -> list[Path]:
@@ -418,20 +446,23 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
 
     The file is written beside its place, synced and renamed, its SHA-256 follows, and only then
     are older ones removed; so a crash or a full disk leaves the last good checkpoint.
+
+    Raises:
+        OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.part"):  # by a run that was killed while it saved
+        left.unlink()
     path = folder / f"step-{step:07d}.pt"
-    part = path.with_suffix(".part")
     try:
-        with part.open("wb") as file:
+        with whole(path) as file:
             torch.save({"step": step, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        digest = sha256(part)
-        part.replace(path)
-        path.with_suffix(".sha256").write_text(digest + "\n")
-    finally:
-        part.unlink(missing_ok=True)
+        with whole(path.with_suffix(".sha256")) as file:
+            file.write(sha256(path).encode())
+    except RuntimeError as error:  # torch's own, where the disk is full
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
     for old in sorted(folder.glob("step-*.pt"))[:-keep]:
         old.unlink()
         old.with_suffix(".sha256").unlink(missing_ok=True)
@@ -439,16 +470,17 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """Read the newest intact checkpoint of a folder, to the CPU.
+    """Read the newest intact checkpoint of a folder, to the CPU; says which it passes over.
 
     Raises:
         ModelError: there is none.
     """
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         digest = path.with_suffix(".sha256")
-        if digest.is_file() and digest.read_text().strip() == sha256(path):
+        if digest.is_file() and digest.read_bytes().strip() == sha256(path).encode():
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return state
+        tqdm.write(f"{path} is damaged, or was not finished: passed over")
     raise ModelError(f"no intact checkpoint in {folder}; start without --resume")
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice, pairwise, takewhile
@@ -285,43 +286,59 @@ def _enhance(
     job |= {"encoder": encoder.settings, "frames": most, "grain": grain}
     job["smooth"] = smoother.weight if smoother else 0
     job["version"] = __version__
-    segments = _resume(parts, job)
-    done = sum(count for _, count in segments)
-    total = min(film.frames or most or 0, most or film.frames)
-    if done:
-        yield VideoProgress(done, total)
-    placed = islice(_placed(_frames(source, film, grain)), max(done - 1, 0), most)
-    if done:
-        _, before, _ = next(placed)
-        if smoother:
-            smoother.go_on(before.pixels, segments[-1][0].with_suffix(".npy"))
-    frames = takewhile(lambda _: monotonic() < end, placed)
-    while (first := next(frames, None)) is not None:
-        path = parts / f"{len(segments):06d}.nut"
-        count = 0
-        with encoder.open(path.with_suffix(".part")) as segment:
-            for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
-                moved = encoder.scaled(drift, picture)
-                result = tiling.drain(pipe.stream(picture, drift=moved, **options), lambda _: None)
-                if smoother:
-                    pixels = smoother.follow(picture.pixels, result.pixels)
-                    result = replace(result, pixels=pixels)
-                segment.add(time, result)
-                count += 1
-                yield VideoProgress(done + count, total)
-        if (found := _count(path.with_suffix(".part"))) != count:
-            raise VideoError(f"{count} frames were encoded to {path.name}, but it holds {found}")
-        if smoother:  # the last segment may be made again, after the one before it
-            smoother.save(path.with_suffix(".npy"))
-            for old, _ in segments[-2:-1]:
-                old.with_suffix(".npy").unlink(missing_ok=True)
-        path.with_suffix(".part").replace(path)
-        segments.append((path, count))
-        done += count
-    if not done:
-        raise VideoError(f"{source.name!r} holds no frame that can be read")
-    _join([path for path, _ in segments], source, target, film, length != (None, inf), metadata)
-    shutil.rmtree(parts)
+    with _writing(target):
+        segments = _resume(parts, job, smoother)
+        done = sum(count for _, count in segments)
+        total = min(film.frames or most or 0, most or film.frames)
+        if done:
+            yield VideoProgress(done, total)
+        placed = islice(_placed(_frames(source, film, grain)), max(done - 1, 0), most)
+        if done:
+            _, before, _ = next(placed)
+            if smoother:
+                smoother.go_on(before.pixels, segments[-1][0].with_suffix(".npy"))
+        frames = takewhile(lambda _: monotonic() < end, placed)
+        while (first := next(frames, None)) is not None:
+            path = parts / f"{len(segments):06d}.nut"
+            part, count = path.with_suffix(".part"), 0
+            with encoder.open(part) as segment:
+                for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
+                    moved = encoder.scaled(drift, picture)
+                    result = tiling.drain(
+                        pipe.stream(picture, drift=moved, **options), lambda _: None
+                    )
+                    if smoother:
+                        pixels = smoother.follow(picture.pixels, result.pixels)
+                        result = replace(result, pixels=pixels)
+                    segment.add(time, result)
+                    count += 1
+                    yield VideoProgress(done + count, total)
+            if (found := _count(path.with_suffix(".part"))) != count:
+                raise VideoError(
+                    f"{count} frames were encoded to {path.name}, but it holds {found}"
+                )
+            if smoother:  # the last segment may be made again, after the one before it
+                smoother.save(path.with_suffix(".npy"))
+                for old, _ in segments[-2:-1]:
+                    old.with_suffix(".npy").unlink(missing_ok=True)
+            path.with_suffix(".part").replace(path)
+            segments.append((path, count))
+            done += count
+        if not done:
+            raise VideoError(f"{source.name!r} holds no frame that can be read")
+        _join([path for path, _ in segments], source, target, film, length != (None, inf), metadata)
+        shutil.rmtree(parts)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        raise VideoError(
+            f"{target.name!r} cannot be written: {error}; when that is mended, "
+            "the same command goes on after the last whole segment"
+        ) from error
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -512,10 +529,7 @@ class _Segment:
         self._mux(frame)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        try:
-            self.container.mux(self.stream.encode(frame))
-        except (FFmpegError, OSError) as error:
-            raise VideoError(f"a segment cannot be written: {error}") from error
+        self.container.mux(self.stream.encode(frame))
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
@@ -590,28 +604,37 @@ def _packets(segments: list[Path]) -> Iterator[Any]:
     for path in segments:
         with _opened(path) as container:
             for packet in container.demux(video=0):
-                if packet.dts is not None:
+                if packet.pts is not None:  # as it is in all but the empty one at the end
+                    packet.dts = packet.pts  # FFmpeg would guess it, and gives up on seven frames
                     yield packet
 
 
 # -- going on -----------------------------------------------------------------------------------
 
 
-def _resume(parts: Path, job: Mapping[str, Any]) -> list[tuple[Path, int]]:
-    """Whole segments of the same job, with their numbers of frames; another's are removed."""
+def _resume(
+    parts: Path, job: Mapping[str, Any], smoother: "Smoother | None"
+) -> list[tuple[Path, int]]:
+    """Whole segments of the same job, with their numbers of frames; another's are removed.
+
+    After the last of them there must be a result for the smoother to go on from.
+    """
     note, text = parts / "job.json", json.dumps(job, sort_keys=True, indent=1)
-    if not (note.is_file() and note.read_text(encoding="utf-8") == text):
+    if not (note.is_file() and note.read_bytes() == text.encode()):
         if parts.exists():
             shutil.rmtree(parts)
         parts.mkdir()
-        note.write_text(text, encoding="utf-8")
-    for rest in parts.glob("*.part"):
-        rest.unlink()
-    segments = [(path, _count(path)) for path in sorted(parts.glob("*.nut"))]
-    whole = next((i for i, (_, n) in enumerate(segments) if n != SEGMENT), len(segments))
-    for path, _ in segments[whole:]:  # the last one may be short: it is made again
+        note.write_bytes(text.encode())
+    segments: list[tuple[Path, int]] = []
+    while _count(path := parts / f"{len(segments):06d}.nut") == SEGMENT:
+        segments.append((path, SEGMENT))
+    while smoother and segments and not segments[-1][0].with_suffix(".npy").is_file():
+        segments.pop()
+    kept = {note, *(path for path, _ in segments)}
+    kept |= {path.with_suffix(".npy") for path, _ in segments[-2:]}
+    for path in set(parts.iterdir()) - kept:  # the last segment may be short: it is made again
         path.unlink()
-    return segments[:whole]
+    return segments
 
 
 def _count(path: Path) -> int:

@@ -7,14 +7,15 @@ import threading
 import warnings
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from stylesr import deep, images
-from stylesr.errors import ImageError, InputError, StyleSRError
+from stylesr.errors import ImageError, InputError, OutOfMemory, StyleSRError
 from stylesr.exif import MARK
 from stylesr.images import (
     MAX_PIXELS,
@@ -916,3 +917,20 @@ def test_without_it_heic_says_what_to_install(tmp_path, monkeypatch):
     for source in (head, tmp_path / "a.heic"):
         with pytest.raises(ImageError, match=r"is HEIC: pip install 'stylesr\[heic\]' to read it"):
             decode(source)
+
+
+def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **options: object) -> None:
+        raise MemoryError
+
+    path = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "load", full)
+        patch.setattr(PngImagePlugin.PngImageFile, "load", full)
+        with pytest.raises(OutOfMemory, match="there is not enough memory"):
+            images.decode(path)
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OutOfMemory, match="there is not enough memory"):
+        images.save(Picture(torch.zeros(3, 8, 8)), tmp_path / "b.png")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.png"]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest first. A module may import those in lower layers, and a folder its own files.
 LAYERS = [
     {"errors"},
-    {"exif", "files", "hub", "picture", "profiles", "resample", "tiling"},
+    {"exif", "files", "hub", "memory", "picture", "profiles", "resample", "tiling"},
     {"deep", "dicom"},
     {"colors", "images", "npm", "publishing", "screen"},
     {"models", "motion"},

@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +16,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from stylesr import jobs
+from stylesr import images, jobs
 from stylesr.cli import main
 from stylesr.errors import InputError, StyleSRError
 from stylesr.jobs import Job, Outcome
@@ -161,6 +164,65 @@ def test_a_manifest_that_was_cut_off_costs_one_picture(here: Path) -> None:
     manifest.write_bytes(manifest.read_bytes()[:-30])
     assert made() == {"a.png": "kept", "b.png": "kept", "sub/c.png": "made"}
     assert made() == dict.fromkeys(ALL, "kept")
+
+
+def test_a_manifest_of_odd_bytes_is_read_as_far_as_it_goes(here: Path) -> None:
+    made()
+    lines = Path("out/manifest.jsonl").read_bytes().splitlines(keepends=True)
+    Path("out/manifest.jsonl").write_bytes(lines[0] + b"\xff\xfe\n[1]\n" + lines[2])
+    assert made() == {"a.png": "kept", "b.png": "made", "sub/c.png": "kept"}
+
+
+def test_a_manifest_that_cannot_be_written_ends_the_job(here: Path) -> None:
+    Path("out/manifest.jsonl").mkdir(parents=True)
+    with pytest.raises(StyleSRError, match=r"what is made cannot be noted: .*Is a directory"):
+        made()
+
+
+@pytest.mark.parametrize("was_made", [False, True])
+def test_a_picture_that_vanishes_fails_alone(here: Path, was_made: bool) -> None:
+    if was_made:
+        made()
+    items = jobs.find("in", "out")
+    os.remove("in/b.jpg")
+    outcomes = list(jobs.run(items, "out", Job({"./photo": 1.0})))
+    assert [o.status for o in outcomes if o.target == "b.png"] == ["failed"]
+    assert {o.status for o in outcomes if o.target != "b.png"} == {"kept" if was_made else "made"}
+
+
+def test_sigterm_ends_a_job_that_goes_on(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def save(picture: Picture, path: Path, **options: Any) -> None:
+        if path.name == "b.png":
+            os.kill(os.getpid(), signal.SIGTERM)
+        real(picture, path, **options)
+
+    real = images.save
+    usual = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "save", save)
+        assert main(["enhance", "in", "out", "--style", "./photo"]) == 143
+    assert capsys.readouterr().err == "stylesr: stopped\n"
+    assert signal.getsignal(signal.SIGTERM) is usual
+    assert not list(Path("out").rglob("*.part"))
+    assert made() == {"a.png": "kept", "b.png": "made", "sub/c.png": "made"}
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed(here: Path, scene: Scene) -> None:
+    for number in range(40):
+        to_pil(Picture(scene(200, 200 + number))).save(f"in/{number}.png")
+    words = ["-m", "stylesr.cli", "enhance", "in", "out", "--style", "./photo", "--workers", "2"]
+    with subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL) as process:
+        while not Path("out/manifest.jsonl").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert len(children) >= 2
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
 
 
 @pytest.mark.slow
@@ -313,6 +375,14 @@ def test_a_job_that_cannot_work_is_refused_before_any(
 
 
 # -- the command --------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_is_told_in_a_line(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["enhance", "in", "in/a.png/out", "--style", "./photo"]) == 2
+    said = capsys.readouterr().err
+    assert "'in/a.png/out' cannot be a folder of results" in said and said.count("\n") == 1
 
 
 def test_the_command_tells_what_it_did(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from stylesr import tiling
 from stylesr.blending import blend, strength
 from stylesr.colors import keep_photo_colors, palette_only
-from stylesr.errors import ImageError, InputError, ModelError
+from stylesr.errors import ImageError, InputError, ModelError, OutOfMemory
 from stylesr.models import (
     ESPCN,
     RLFN,
@@ -936,3 +936,33 @@ def test_a_gray_picture_in_rgb_gets_no_cast(
         assert bool((result.pixels == result.pixels[:1]).all())
     painted = tiling.drain(pipe.stream(gray, scale=scale, style="dots"))
     assert not bool((painted.pixels == painted.pixels[:1]).all())
+
+
+# -- without memory -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        RuntimeError("could not create a primitive"),
+    ],
+)
+def test_too_little_memory_has_an_error_of_its_own(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **options: object) -> None:
+        raise error
+
+    net = tiny.photo()
+    monkeypatch.setattr(net, "forward", fails)
+    with pytest.raises(OutOfMemory, match="a smaller picture, scale or tile size needs less"):
+        StyleSRPipeline(net)(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_a_bug_is_no_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = tiny.photo()
+    monkeypatch.setattr(net, "forward", lambda *given, **options: torch.zeros(1).view(2))
+    with pytest.raises(RuntimeError, match="invalid for input"):
+        StyleSRPipeline(net)(np.zeros((8, 8, 3), np.uint8))

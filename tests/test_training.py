@@ -1,6 +1,7 @@
 """What the recipes share, each function by itself. The recipes as a whole: test_recipes.py."""
 
 import argparse
+import errno
 import json
 import os
 import random
@@ -87,6 +88,19 @@ def test_help_shows_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
         (ModelError("gone"), 2, "error: gone\n"),
         (training.Diverged("nan"), 1, "error: nan\n"),
         (KeyboardInterrupt(), 130, "stopped; the same command with --resume goes on\n"),
+        (
+            OSError(errno.ENOSPC, "no", "runs/x/model"),
+            1,
+            "error: No space left on device (runs/x/model); when that is mended, the same command "
+            "with --resume goes on from the last checkpoint\n",
+        ),
+        (MemoryError(), 1, "error: not enough memory; a smaller --crop or --batch needs less\n"),
+        (
+            RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
+            1,
+            "error: a process of --workers was killed, perhaps for want of memory; the same "
+            "command with --resume goes on from the last checkpoint\n",
+        ),
     ],
 )
 def test_how_a_run_ends(
@@ -103,11 +117,12 @@ def test_how_a_run_ends(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_bug_is_not_hidden() -> None:
+@pytest.mark.parametrize("bug", [KeyError(3), RuntimeError("sizes differ"), OSError("odd")])
+def test_a_bug_is_not_hidden(bug: Exception) -> None:
     def main(recipe: Recipe) -> None:
-        raise ZeroDivisionError
+        raise bug
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(bug)):
         training.run(main, Recipe, None, ["--photos", "a"])
 
 
@@ -235,8 +250,10 @@ def test_checkpoints_come_back_and_old_ones_go(tmp_path: Path) -> None:
     assert torch.equal(state["model"]["weight"], torch.full((3,), 100.0))
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "digest lost"])
-def test_a_damaged_checkpoint_is_passed_over(damage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "flipped", "digest lost", "digest flipped"])
+def test_a_damaged_checkpoint_is_passed_over(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     training.save_checkpoint(tmp_path, 1, states(1))
     path = training.save_checkpoint(tmp_path, 2, states(2))
     content = path.read_bytes()
@@ -244,9 +261,13 @@ def test_a_damaged_checkpoint_is_passed_over(damage: str, tmp_path: Path) -> Non
         path.write_bytes(content[:-100])
     elif damage == "flipped":
         path.write_bytes(content[:600] + bytes([content[600] ^ 1]) + content[601:])
-    else:
+    elif damage == "digest lost":
         path.with_suffix(".sha256").unlink()
+    else:
+        digest = path.with_suffix(".sha256").read_bytes()
+        path.with_suffix(".sha256").write_bytes(bytes([digest[0] ^ 128]) + digest[1:])
     assert training.load_checkpoint(tmp_path)["step"] == 1
+    assert capsys.readouterr().out == f"{path} is damaged, or was not finished: passed over\n"
 
 
 def test_no_checkpoint_is_an_error(tmp_path: Path) -> None:
@@ -269,6 +290,26 @@ def test_a_full_disk_leaves_the_last_checkpoint(
             training.save_checkpoint(tmp_path, 2, states(2), keep=1)
     assert not list(tmp_path.glob("*.part"))
     assert training.load_checkpoint(tmp_path)["step"] == 1
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's own error speaks of positions in a file."""
+
+    def full(state: object, file: Any) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise RuntimeError("unexpected pos 704 vs 598")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        training.save_checkpoint(tmp_path, 1, states(1))
+
+
+def test_half_a_checkpoint_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / "step-0000001.pt.part").write_bytes(b"what a killed run left")
+    training.save_checkpoint(tmp_path, 2, states(2))
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pt", ".sha256"]
 
 
 def test_restore_loads_each_part_and_says_where_it_was() -> None:
@@ -319,6 +360,23 @@ def test_begin_keeps_what_belongs_to_the_checkpoint(tmp_path: Path) -> None:
     assert not (out / "figures.csv").exists()
     assert training.begin(recipe, 0, processes=2) == 0
     assert not (out / "losses.csv").exists(), "a run that starts anew has no rows"
+
+
+@pytest.mark.parametrize("cut", ["3,0.3", "3,0.3,3", "3", "3,0.3,3,4\r\n", ""])
+def test_a_row_that_was_cut_off_is_dropped(cut: str, tmp_path: Path) -> None:
+    for step in (1, 2):
+        training.write_row(tmp_path / "losses.csv", {"step": step, "l1": 0.1, "minutes": step})
+    with (tmp_path / "losses.csv").open("a", newline="") as file:
+        file.write(cut)
+    assert training.begin(Recipe(["a"], out=str(tmp_path)), 5, processes=1) == 2
+    training.write_row(tmp_path / "losses.csv", {"step": 3, "l1": 0.5, "minutes": 9})
+    assert rows_of(tmp_path / "losses.csv")[2:] == ["2,0.1,2", "3,0.5,9"]
+
+
+def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:
+    (tmp_path / "losses.csv").touch()
+    training.write_row(tmp_path / "losses.csv", {"step": 1})
+    assert rows_of(tmp_path / "losses.csv") == ["step", "1"]
 
 
 def test_rows_keep_large_steps(tmp_path: Path) -> None:

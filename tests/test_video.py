@@ -299,6 +299,14 @@ def test_the_first_frames_with_their_sound(tmp_path: Path) -> None:
         assert film.metadata["comment"] == "painted"
 
 
+@pytest.mark.parametrize("frames", [1, 7, 15])
+def test_films_of_any_length(tmp_path: Path, frames: int) -> None:
+    """FFmpeg tells no times of decoding for a segment of just seven frames."""
+    source = clip(tmp_path / "a.mp4", sound=False)
+    run(Copies(), source, tmp_path / "b.mp4", frames=frames)
+    assert times(tmp_path / "b.mp4") == times(source)[:frames]
+
+
 def test_what_takes_too_long_ends_where_it_is(tmp_path: Path) -> None:
     class Clock(Copies):
         def stream(self, picture: Picture, **options: Any) -> Generator[None, None, Picture]:
@@ -331,6 +339,17 @@ class Flickers(Copies):
         return replace(picture, pixels=(picture.pixels + amount).clamp(0, 1))
 
 
+def test_without_the_result_to_smooth_from_a_segment_is_made_again(tmp_path: Path) -> None:
+    source = clip(tmp_path / "a.mp4")
+    run(Flickers(), source, tmp_path / "straight.mp4", smooth=0.7)
+    with pytest.raises(KeyboardInterrupt):
+        run(Flickers(breaks_at=18), source, tmp_path / "b.mp4", smooth=0.7)
+    (tmp_path / "b.mp4.parts" / "000001.npy").unlink()
+    steps = run(Flickers(), source, tmp_path / "b.mp4", smooth=0.7)
+    assert steps[0].done == 8
+    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "straight.mp4").read_bytes()
+
+
 @pytest.mark.parametrize("smooth", [0, 0.7])
 def test_a_job_goes_on_after_its_last_segment(tmp_path: Path, smooth: float) -> None:
     source = clip(tmp_path / "a.mp4")
@@ -357,7 +376,7 @@ def test_smoothing_takes_flicker(tmp_path: Path) -> None:
     assert left[1] < 0.5 * left[0]
 
 
-@pytest.mark.parametrize("change", ["options", "source", "codec", "damaged"])
+@pytest.mark.parametrize("change", ["options", "source", "codec", "damaged", "lost"])
 def test_a_changed_job_starts_anew(tmp_path: Path, change: str) -> None:
     source = clip(tmp_path / "a.mp4")
     with pytest.raises(KeyboardInterrupt):
@@ -372,10 +391,18 @@ def test_a_changed_job_starts_anew(tmp_path: Path, change: str) -> None:
     else:
         first = tmp_path / "b.mp4.parts" / "000000.nut"
         first.write_bytes(first.read_bytes()[:300])
+        if change == "lost":  # as when a run is killed while it clears them away
+            first.unlink()
     pipe = Copies()
     run(pipe, source, tmp_path / "b.mp4", **options)
     assert len(pipe.seen) == N
     assert len(times(tmp_path / "b.mp4")) == N
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "b.mp4.parts").touch()
+    with pytest.raises(video.VideoError, match=r"'b\.mp4' cannot be written: .*Not a directory"):
+        run(Copies(), clip(tmp_path / "a.mp4"), tmp_path / "b.mp4")
 
 
 # -- what is refused ----------------------------------------------------------------------------

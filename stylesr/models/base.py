@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from stylesr.errors import InputError, ModelError
+from stylesr.files import whole
 from stylesr.hub import CONFIG_FILE, WEIGHTS_FILE, locate
 from stylesr.publishing import Publication, publish
 
@@ -123,9 +124,11 @@ class Generator(
             )
         config = {"class_name": type(self).__name__, **self.config}
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-        (save_directory / CONFIG_FILE).write_text(text, encoding="utf-8")
         state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-        save_file(state, str(save_directory / WEIGHTS_FILE), metadata={"format": "pt"})
+        with whole(save_directory / WEIGHTS_FILE) as file:
+            file.write(save(state, metadata={"format": "pt"}))
+        with whole(save_directory / CONFIG_FILE) as file:
+            file.write(text.encode())
         self._folder = save_directory
 
     def push_to_hub(  # type: ignore[override]
