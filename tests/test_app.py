@@ -422,10 +422,10 @@ def test_compare_shows_all_ways_and_measures(visit: Open, cat: Path) -> None:
     v.page.get_by_label("My photo is the original").check()
     v.page.locator("#compare-start").click()
     rows = v.page.locator("#figures tbody tr")
-    expect(rows).to_have_count(5)
+    expect(rows).to_have_count(6)
     expect(rows.first).to_have_text(re.compile(r"Bicubic40 × 28, 0\.0 MB\d+\.\d\d s\d+\.\d\d dB"))
     expect(v.page.locator("#gallery .caption-label")).to_have_text(
-        ["Bicubic", "Enlarge only", "SRCNN", "Dots", "Big waves"]
+        ["Bicubic", "Enlarge only", "SRCNN", "Dots", "Big waves", "Udnie"]
     )
     v.pick("#left", "Big waves")
     expect(v.page.get_by_text("Big waves · Dots")).to_be_visible()
