@@ -200,10 +200,10 @@ def test_page_opens_in_the_browsers_language_and_fits(
         v.tab(tab)
         assert v.fits()
     thumbnail = "label => getComputedStyle(label, '::before').backgroundImage"
-    styled = "document.querySelector('#thumbnails style')?.textContent.includes('nth-of-type(3)')"
+    styled = "document.querySelector('#thumbnails style')?.textContent.includes('nth-of-type(4)')"
     v.page.wait_for_function(styled)
     images = [label.evaluate(thumbnail) for label in v.page.locator("#styles label").all()]
-    assert len(set(images)) == 3  # each style has its own
+    assert len(set(images)) == 4  # each style has its own
     assert all(image.startswith('url("data:image/webp') for image in images)
 
 

@@ -11,7 +11,7 @@ from stylesr import cards, evaluation, releases
 from stylesr.errors import InputError, ModelError
 from stylesr.evaluation import Report, Row
 from stylesr.hub import bundled_folder, bundled_names
-from stylesr.models import ESPCN
+from stylesr.models import ESPCN, TransformerNet
 from tests import tiny
 
 RELEASES = """
@@ -333,6 +333,15 @@ def test_a_styles_page(dots: Path, words: releases.Releases) -> None:
     assert "from [`photo`](../photo)" in page
     assert page.index("## Use") < page.index("## Intended") < page.index("## Training")
     assert page.index("## Training") < page.index("## Results") < page.index("## Licence and")
+
+
+def test_the_page_of_a_style_that_keeps_the_size(dots: Path, words: releases.Releases) -> None:
+    TransformerNet(4, blocks=1).save_pretrained(dots)
+    page = cards.render(dots, words)
+    assert 'pipe("photo.jpg", scale=1)' in page and "--style dots --scale 1\n" in page
+    assert "The network is the package's `TransformerNet`, 123,456 parameters. It reads" in page
+    assert "Trained by `train/style.py`: the style" in page
+    assert "It has no strengths" in page and "strength=" not in page and "None" not in page
 
 
 def test_markdown_has_no_gaps_and_no_loose_ends(

@@ -16,7 +16,7 @@ from stylesr.errors import InputError, ModelError
 from stylesr.evaluation import Inputs, Report
 from stylesr.hub import bundled_folder, bundled_names
 from stylesr.metrics import psnr_y
-from stylesr.models import ESPCN, CompactNet, Generator, StyleSRNet
+from stylesr.models import ESPCN, CompactNet, Generator, StyleSRNet, TransformerNet
 from stylesr.picture import Picture, to_pil
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.speed import time_ratio
@@ -318,6 +318,20 @@ def test_a_styles_preview_shows_bicubic_half_and_full_strength(
         result = pipe(lr, style="dots", scale=4, strength=strength, brush=1).images[0]
         fitted = ImageOps.fit(result, (width, height), Image.Resampling.LANCZOS)
         assert cell.tobytes() == fitted.tobytes()
+
+
+def test_the_preview_of_a_network_that_keeps_the_size(photos: Path) -> None:
+    pipe = StyleSRPipeline(tiny.photo(), painters={"udnie": TransformerNet(4, blocks=1)})
+    pipe.set_progress_bar_config(disable=True)
+    hr = evaluation.hr_picture(photos / "one.png")
+    photo, *painted = previews._columns(pipe, hr)
+    assert photo.tobytes() == to_pil(hr).tobytes()
+    for brush, found in zip((1, 2), painted, strict=True):
+        expected = pipe(to_pil(hr), style="udnie", scale=1, brush=brush).images[0]
+        assert found.tobytes() == expected.tobytes()
+    assert previews._titles(pipe) == ["photo", "udnie", "udnie, brush 2"]
+    assert previews.draw(pipe, [photos / "one.png"]).width == 3 * 400 + 8
+    assert previews.contact_sheet(pipe, photos).width < 3 * 4 * 64, "a column a factor"
 
 
 def test_a_photo_models_preview_ends_with_the_original(photos: Path) -> None:

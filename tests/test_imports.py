@@ -18,7 +18,7 @@ LAYERS = [
     {"exif", "files", "hub", "memory", "picture", "profiles", "resample", "tiling"},
     {"deep", "dicom"},
     {"colors", "images", "npm", "publishing", "screen"},
-    {"models", "motion"},
+    {"models", "motion", "smoothing"},
     {
         "blending",
         "checkpoints",
@@ -57,6 +57,7 @@ EXTRAS = {
     "stylesr.export": "onnx",
     "stylesr.live": "video",
     "stylesr.plots": "train",
+    "stylesr.smoothing": "smooth",
     "stylesr.static_space": "onnx",
     "stylesr.training": "train",
     "stylesr.video": "video",

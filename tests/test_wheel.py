@@ -123,7 +123,7 @@ def test_the_wheels_metadata(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
     extras = {"app", "cluster", "datasets", "deep", "dev", "dicom"}
-    extras |= {"heic", "onnx", "train", "video"}
+    extras |= {"heic", "onnx", "smooth", "train", "video"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 

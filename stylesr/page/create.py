@@ -195,7 +195,7 @@ class Create(Stoppable):
             gr.Slider(visible=True) if blends else gr.Slider(visible=False, value=1),
             gr.Slider(visible=not paints and self.studio.has_detail),
             gr.Accordion(visible=paints),
-            gr.Dropdown(visible=True) if blends else gr.Dropdown(visible=False, value=""),
+            gr.update(visible=True) if blends else gr.update(visible=False, value=""),
             gr.Slider(visible=blends and bool(mix)),
             gr.Number(visible=scale == "width"),
             gr.Button(say.paint if paints else say.enlarge_it),

@@ -185,6 +185,7 @@ ENGLISH = Words(
         "great-wave": "The Great Wave",
         "scream": "The Scream",
         "starry-night": "The Starry Night",
+        "transformer-composition-vii": "Composition VII · TransformerNet",
     },
     ways={
         "bicubic": "Bicubic",
@@ -353,6 +354,7 @@ CHINESE = Words(
         "scream": "呐喊",
         "starry-night": "星月夜",
         "straw-hat": "草帽自画像",
+        "transformer-composition-vii": "构成第七号 · TransformerNet",
         "water-lilies": "睡莲",
         "woman-with-a-hat": "戴帽的妇人",
     },

@@ -86,10 +86,10 @@ def test_progress_tells_tiles_and_time() -> None:
 @pytest.mark.parametrize(
     ("models", "style", "strength", "detail"),
     [
-        (["photo", "dots"], "dots", True, False),
-        (["photo", "dots"], "photo", False, False),
-        (["photo", "dots", "photo-vivid"], "photo", False, True),
-        (["photo", "dots", "photo-vivid"], "dots", True, False),
+        (["photo", "scream"], "scream", True, False),
+        (["photo", "scream"], "photo", False, False),
+        (["photo", "scream", "photo-vivid"], "photo", False, True),
+        (["photo", "scream", "photo-vivid"], "scream", True, False),
     ],
 )
 def test_detail_is_offered_where_it_is_there_and_has_a_meaning(
