@@ -6,7 +6,7 @@ Three fresh processes run the command line's `enhance` on one picture with every
 with one of them in every format: twice with one thread, once with two. The files of the first two
 are compared byte by byte, those of the third level by level.
 
-Then every model makes pictures of 360×270 at ×1, ×2 and ×4, styles at strengths 0.5 and 1, in tiles
+Then every model makes pictures of 360×270 at ×1, ×2 and ×4, at strengths 0.5 and 1 where it has them, in tiles
 of 64 and of 128 pixels and undivided; compared are levels of 8 bits. What is one tile in any case
 is not counted. `any-style` is shown a picture.
 """
@@ -107,12 +107,13 @@ def compare_tiles(models: Sequence[str]) -> bool:
     most = 0.0
     for model in models:
         pipe = StyleSRPipeline.from_pretrained(model)
-        paints = bool(pipe.styles or pipe.any_style)
+        strengths = (0.5, 1.0) if model in pipe.styles + pipe.any_style else (1.0,)
+        strengths = (1.0,) if model in pipe.painters else strengths
         shown = {"style_image": Picture(photo(2).flip(0))} if pipe.any_style else {}
         runs, differ, values, levels, floats = 0, 0, 0, 0.0, 0.0
         for scale in SCALES:
             picture = Picture(photo(scale))
-            for strength in (0.5, 1.0) if paints else (1.0,):
+            for strength in strengths:
                 options = {"style": model, "scale": scale, "strength": strength, **shown}
                 whole, _ = _run(pipe, picture, None, options)
                 for tile_size in TILES:
