@@ -185,7 +185,7 @@ ENGLISH = Words(
         "great-wave": "The Great Wave",
         "scream": "The Scream",
         "starry-night": "The Starry Night",
-        "transformer-composition-vii": "Composition VII · TransformerNet",
+        "transformer-composition-vii": "Fast neural style",
     },
     ways={
         "bicubic": "Bicubic",
@@ -354,7 +354,7 @@ CHINESE = Words(
         "scream": "呐喊",
         "starry-night": "星月夜",
         "straw-hat": "草帽自画像",
-        "transformer-composition-vii": "构成第七号 · TransformerNet",
+        "transformer-composition-vii": "快速风格网络",
         "water-lilies": "睡莲",
         "woman-with-a-hat": "戴帽的妇人",
     },
