@@ -6,9 +6,9 @@ Three fresh processes run the command line's `enhance` on one picture with every
 with one of them in every format: twice with one thread, once with two. The files of the first two
 are compared byte by byte, those of the third level by level.
 
-Then every model makes pictures of 360×270 at ×1, ×2 and ×4, at strengths 0.5 and 1 where it has them, in tiles
-of 64 and of 128 pixels and undivided; compared are levels of 8 bits. What is one tile in any case
-is not counted. `any-style` is shown a picture.
+Then every model makes pictures of 360×270 at ×1, ×2 and ×4, at strengths 0.5 and 1 where it has
+them, in tiles of 64 and of 128 pixels and undivided; compared are levels of 8 bits. What is one
+tile in any case is not counted. `any-style` is shown a picture.
 """
 
 import argparse
