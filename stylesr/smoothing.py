@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stylesr.colors import luma
 from stylesr.errors import InputError
+from stylesr.files import whole
 from stylesr.resample import resize
 
 try:
@@ -77,7 +78,7 @@ class Smoother:
     def save(self, path: Path) -> None:
         """Keep the last result, from which `go_on` starts."""
         assert self._painted is not None, "no frame was painted"
-        with path.open("wb") as file:
+        with whole(path) as file:
             np.save(file, self._painted)
 
     def go_on(self, frame: Tensor, path: Path) -> None:

@@ -107,8 +107,8 @@ def compare_tiles(models: Sequence[str]) -> bool:
     most = 0.0
     for model in models:
         pipe = StyleSRPipeline.from_pretrained(model)
-        strengths = (0.5, 1.0) if model in pipe.styles + pipe.any_style else (1.0,)
-        strengths = (1.0,) if model in pipe.painters else strengths
+        blends = {*pipe.styles, *pipe.any_style} - {*pipe.painters}
+        strengths = (0.5, 1.0) if model in blends else (1.0,)
         shown = {"style_image": Picture(photo(2).flip(0))} if pipe.any_style else {}
         runs, differ, values, levels, floats = 0, 0, 0, 0.0, 0.0
         for scale in SCALES:
