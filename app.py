@@ -6,6 +6,7 @@ Layout and wiring only: each tab is a file of `stylesr.page`, and what happens t
 
 import os
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from gradio.utils import get_upload_folder
 
 from stylesr.page import any_style, batch, compare, create, endpoints, film, hub_styles, parts
 from stylesr.page.guard import COOKIE, Guard
-from stylesr.page.parts import KEEP_SECONDS, MAX_FILE_MB, QUICK, Site, Spoken
+from stylesr.page.keeping import keeping
+from stylesr.page.parts import MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
 from stylesr.studio import MAX_BATCH, Studio
 from stylesr.workshop import open_studio
@@ -73,9 +75,7 @@ def build_page(studio: Studio | None = None, *, discovery: bool | None = None) -
     discovery = os.environ.get("STYLESR_DISCOVERY") == "1" if discovery is None else discovery
     studio = studio or open_studio()
     spoken = Spoken()
-    with gr.Blocks(
-        title="stylesr", fill_width=True, analytics_enabled=False, delete_cache=(300, KEEP_SECONDS)
-    ) as page:
+    with gr.Blocks(title="stylesr", fill_width=True, analytics_enabled=False) as page:
         site = Site(page)
         with gr.Row(elem_id="head"):
             spoken(gr.HTML, lambda w: {"value": TITLE.format(w.tagline)}, elem_id="title")
@@ -139,7 +139,10 @@ def launch(page: gr.Blocks, **options: Any) -> Any:
         "css_paths": Path(__file__).with_name("app.css"),
         "js": Path(str(parts.__file__)).with_name("zoom.js").read_text(encoding="utf-8"),
         "footer_links": ["api", "gradio", "settings"],
-        "app_kwargs": {"middleware": [(Guard, (), limits)]},  # as Starlette takes it
+        "app_kwargs": {  # as Starlette takes them
+            "middleware": [(Guard, (), limits)],
+            "lifespan": partial(keeping, page),
+        },
         "mcp_server": find_spec("mcp") is not None,
         "max_file_size": f"{MAX_FILE_MB}mb",
         "max_threads": 8,

@@ -12,6 +12,7 @@ import gradio as gr
 
 from stylesr.orders import Choices, Painting
 from stylesr.page.create_layout import limits
+from stylesr.page.keeping import new_folder
 from stylesr.page.parts import (
     HEAVY,
     LIGHT,
@@ -175,7 +176,7 @@ class AnyStyle(Stoppable):
         """Read the one picture and paint the other like it."""
         *values, language = asked
         say, p = words(language), self.parts
-        with friendly(say), self.site.kept() as folder:
+        with friendly(say), new_folder(self.site.page) as folder:
             path, order = self.order(values, say)
             yield {p.status: bar(say.starting, say), p.download: gr.update(visible=False)}
             work = self.studio.paint(path, folder, order)

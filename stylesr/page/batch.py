@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from stylesr.orders import Batch, Choices
+from stylesr.page.keeping import new_folder
 from stylesr.page.parts import (
     HEAVY,
     LIGHT,
@@ -153,7 +154,7 @@ class Several(Stoppable):
         """Paint all photos into one file."""
         say, p = words(language), self.parts
         order = Choices(style, scale=scale, strength=strength)
-        with friendly(say), self.site.kept() as folder:
+        with friendly(say), new_folder(self.site.page) as folder:
             files = self._check(photos, order, say)
             yield {p.status: bar(say.starting, say), p.download: gr.update(visible=False)}
             work = self.studio.batch(files, folder, order)

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from stylesr.orders import Panel
+from stylesr.page.keeping import new_folder
 from stylesr.page.parts import (
     HEAVY,
     LIGHT,
@@ -192,7 +193,7 @@ class Compare(Stoppable):
     ) -> Iterator[dict[Any, Any]]:
         """Enlarge the photo in every way, each shown as soon as it is done."""
         say, p, done = words(language), self.parts, tuple[Panel, ...]()
-        with friendly(say), self.site.kept() as folder:
+        with friendly(say), new_folder(self.site.page) as folder:
             path = uploaded(photo, say)
             yield {p.status: bar(say.starting, say)}
             seconds = 0.0

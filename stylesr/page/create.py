@@ -18,6 +18,7 @@ from stylesr.page.create_layout import (
     lay_out_outputs,
     thumbnail_css,
 )
+from stylesr.page.keeping import new_folder
 from stylesr.page.parts import (
     EXAMPLES,
     HEAVY,
@@ -226,7 +227,7 @@ class Create(Stoppable):
         """Enlarge and paint one photo."""
         *choices, language = values
         say, o = words(language), self.outputs
-        with friendly(say), self.site.kept() as folder:
+        with friendly(say), new_folder(self.site.page) as folder:
             order, path = chosen(*choices), uploaded(photo, say)
             yield {o.status: bar(say.starting, say)}
             work = self.studio.paint(path, folder, order)
@@ -267,7 +268,7 @@ class Create(Stoppable):
     ) -> Iterator[dict[Any, Any]]:
         """Show the result beside another way to make it."""
         say, o = words(language), self.outputs
-        with friendly(say), self.site.kept() as folder:
+        with friendly(say), new_folder(self.site.page) as folder:
             if done is None:
                 raise InputError(say.choose)
             photo, order, painting = done

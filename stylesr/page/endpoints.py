@@ -10,6 +10,7 @@ import gradio as gr
 
 from stylesr.page.any_style import AnyStyle
 from stylesr.page.create import Create
+from stylesr.page.keeping import new_folder
 from stylesr.page.parts import HEAVY, chosen, friendly, running, uploaded, verdicts
 from stylesr.page.words import words
 
@@ -106,7 +107,7 @@ class Endpoints:
         """
         say = words(language)
         values = style, mix, share, scale, width, strength, detail, brush, color, seed, enlarger
-        with friendly(say), self.site.kept() as folder:
+        with friendly(say), new_folder(self.site.page) as folder:
             work = self.studio.paint(uploaded(photo, say), folder, chosen(*values))
             painting = yield from running(work, lambda _: None)
             yield str(self.studio.convert(painting, format))
@@ -184,7 +185,7 @@ class AnyStyleEndpoint:
             The picture's file.
         """
         say, tab = words(language), self.any_style
-        with friendly(say), tab.site.kept() as folder:
+        with friendly(say), new_folder(tab.site.page) as folder:
             path, order = tab.order((photo, style_image, scale, strength), say)
             work = tab.studio.paint(path, folder, order)
             painting = yield from running(work, lambda _: None)

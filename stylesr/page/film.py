@@ -9,6 +9,7 @@ import gradio as gr
 
 from stylesr.errors import InputError
 from stylesr.orders import Choices, Footage
+from stylesr.page.keeping import new_folder
 from stylesr.page.parts import (
     HEAVY,
     LIGHT,
@@ -188,7 +189,7 @@ class Film(Stoppable):
     ) -> Iterator[dict[Any, Any]]:
         """Paint the clip's first seconds."""
         say, p = words(language), self.parts
-        with friendly(say), self.site.kept() as folder:
+        with friendly(say), new_folder(self.site.page) as folder:
             path = uploaded(clip, say)
             yield {p.status: bar(say.starting, say)}
             order = Choices(style, strength=strength, color=color)

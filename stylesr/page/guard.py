@@ -9,12 +9,10 @@ where a function is asked for that is not there, or with other values than the p
 
 import asyncio
 import json
-import os
 import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,6 @@ MAX_BODY = 64_000
 MAX_TOOL_BODY = 14_000_000  # a tool call holds its picture: 10 MB in base64
 MAX_NUMBER = 1e9
 KEPT_SECONDS = 1200  # for as long uploads may be on the disk
-BROKEN_SECONDS = 900  # since the last byte of an upload that was broken off
 MAX_KEPT = 6_000_000_000  # bytes of all uploads in that time
 MAX_KEPT_OF_ONE = 600_000_000  # of these, one visitor's
 LEAST_KEPT = 100_000  # what an upload counts at least: many small ones fill a disk too
@@ -107,7 +104,6 @@ class Guard:
             await _refuse(send, 429, say.full)
             return
         self._kept.append(upload)
-        asyncio.get_running_loop().call_later(BROKEN_SECONDS + 1, self._sweep)
 
         async def counted() -> Message:
             message = await receive()
@@ -117,13 +113,6 @@ class Guard:
             return message
 
         await self.app(scope, counted, send)
-
-    def _sweep(self) -> None:
-        """Remove what is left of uploads that were broken off, which Gradio forgets."""
-        for path in Path(self.uploads or os.devnull).glob("*"):
-            with suppress(OSError):  # another was quicker
-                if path.is_file() and time.time() - path.stat().st_mtime > BROKEN_SECONDS:
-                    path.unlink()
 
     def _has_room(self, upload: "_Upload") -> bool:
         """Whether the disk has room for one more, and this visitor has not filled it alone."""

@@ -18,6 +18,7 @@ import gradio as gr
 from stylesr.discovery import Found, discover
 from stylesr.errors import InputError
 from stylesr.orders import Choices
+from stylesr.page.keeping import new_folder
 from stylesr.page.parts import (
     HEAVY,
     LIGHT,
@@ -218,7 +219,7 @@ class HubStyles(Stoppable):
         """Load the style and paint."""
         *values, language = asked
         say, p = words(language), self.parts
-        with friendly(say), self.site.kept() as folder:
+        with friendly(say), new_folder(self.site.page) as folder:
             path, found, order = self._check(values, say)
             yield {p.status: bar(say.hub_loading, say), p.download: gr.update(visible=False)}
             work = self.studio.paint_found(found, path, folder, order)

@@ -1,11 +1,7 @@
 """What the tabs share: components whose words follow the language, uploads, progress, errors."""
 
-import secrets
-import shutil
-import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from functools import partial
 from html import escape
 from inspect import signature
 from pathlib import Path
@@ -26,7 +22,6 @@ from stylesr.studio import Studio
 __all__ = [
     "EXAMPLES",
     "HEAVY",
-    "KEEP_SECONDS",
     "LIGHT",
     "MAX_FILE_MB",
     "PRIVATE",
@@ -62,7 +57,6 @@ EXAMPLES = [
 MAX_FILE_MB = 10
 MOST_WAITING = 16
 MOST_OF_ONE = 4  # of these, of one visitor: who has several pages open, or a family
-KEEP_SECONDS = 900  # of results; uploads are kept as long, and looked for every 300
 FIRST_STYLE = "starry-night"
 
 # Keywords of events.
@@ -276,7 +270,7 @@ def _kind(component: Any) -> str:
 
 
 class Site:
-    """The page as its tabs know it: where results are kept, and whether the line has room."""
+    """The page as its tabs know it, and whether its line has room."""
 
     def __init__(self, page: gr.Blocks) -> None:
         self.page = page
@@ -296,25 +290,6 @@ class Site:
         visitors = [visitor(event.request) for event in waiting]
         if visitors.count(visitor(request)) >= MOST_OF_ONE:
             raise InputError(say.yours.format(count=MOST_OF_ONE))
-
-    @contextmanager
-    def kept(self) -> Iterator[Path]:
-        """A new folder in Gradio's cache, removed after 15 minutes, or at once on an error.
-
-        Gradio itself removes only files that it has shown. Whoever knows a file's path may fetch
-        it, so the name is one that nobody can guess.
-        """
-        folder = Path(self.page.GRADIO_CACHE, secrets.token_hex(16))
-        folder.mkdir(mode=0o700, parents=True)
-        remove = partial(shutil.rmtree, folder, ignore_errors=True)
-        try:
-            yield folder
-        except BaseException:
-            remove()
-            raise
-        timer = threading.Timer(KEEP_SECONDS, remove)
-        timer.daemon = True
-        timer.start()
 
 
 @contextmanager

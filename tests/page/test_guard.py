@@ -2,10 +2,6 @@
 
 import asyncio
 import json
-import os
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,36 +96,6 @@ def test_a_visitor_cannot_fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None
     assert [upload(2), upload(3)] == [200, 429]  # the disk has room no more
     monkeypatch.setattr(guard, "KEPT_SECONDS", -1)  # all of it is deleted
     assert upload(1) == 200
-
-
-def test_what_is_left_of_broken_uploads_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = time.time()
-    for name, age in {"broken": 901, "coming-in": 20}.items():
-        (tmp_path / name).write_bytes(b"x")
-        os.utime(tmp_path / name, (now - age, now - age))
-    (tmp_path / "photo").mkdir()
-    later: list[tuple[float, Callable[[], None]]] = []
-
-    async def upload() -> None:
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "call_later", lambda *call: later.append(call))
-        page = Guard(echo, max_upload=9, uploads=str(tmp_path))
-        scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": []}
-        await page(scope, receive, send)
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        pass
-
-    asyncio.run(upload())
-    ((seconds, sweep),) = later
-    assert seconds < 1200
-    sweep()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["coming-in", "photo"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"NaN", b'{"data": [1e999]}', b'"\\ud800"', b"[" * 50_000])

@@ -28,7 +28,7 @@ def tab(tmp_path: Path) -> HubStyles:
     studio = Studio([tmp_path / "photo"], max_output_pixels=20_000)
     names = [field.name for field in dataclasses.fields(hub_styles.Parts)]
     parts = cast(Any, SimpleNamespace(**{name: name for name in names}))
-    page = cast(Any, SimpleNamespace(GRADIO_CACHE=str(tmp_path / "cache")))
+    page = cast(Any, SimpleNamespace(GRADIO_CACHE=str(tmp_path / "cache"), upload_file_set=set()))
     return HubStyles(studio, parts, Site(page))
 
 

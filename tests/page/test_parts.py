@@ -1,8 +1,5 @@
 """What the tabs share, and what they offer, without a browser."""
 
-import time
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -55,24 +52,6 @@ def test_only_uploads_are_read(path: str, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(InputError, match="was not uploaded"):
         parts.uploaded({"path": path}, ENGLISH)
     assert parts.uploaded({"path": "/tmp/gradio/a/cat.png"}, ENGLISH) == "/tmp/gradio/a/cat.png"
-
-
-def test_results_are_removed_in_time_and_at_once_on_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "KEEP_SECONDS", 0.2)
-    site = parts.Site(cast(Any, SimpleNamespace(GRADIO_CACHE=str(tmp_path / "cache"))))
-    with site.kept() as folder:
-        (folder / "result.png").write_bytes(b"x")
-    assert folder.is_dir()
-    assert len(folder.name) == 32  # nobody guesses it
-    with pytest.raises(KeyError), site.kept() as failed:
-        raise KeyError
-    assert not failed.exists()
-    end = time.monotonic() + 20
-    while folder.exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not folder.exists()
 
 
 def test_progress_tells_tiles_and_time() -> None:
