@@ -54,11 +54,10 @@ MOST_SECONDS = 1.0  # for `/`, of 95 %
 MOST_SLOPE = 20.0  # MB an hour
 SHORT = """
 import app
-from stylesr.page import guard, parts
-parts.KEEP_SECONDS = app.KEEP_SECONDS = guard.BROKEN_SECONDS = {keep}
-page = app.build_page()
-page.delete_cache = ({keep} // 3, {keep})
-app.launch(page)
+from stylesr.page import keeping
+keeping.KEEP_SECONDS = {keep}
+keeping.SWEEP_SECONDS = {keep} // 3
+app.launch(app.build_page())
 """
 
 
