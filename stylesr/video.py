@@ -249,9 +249,20 @@ def enhance(
         names = ("style_image", "style_weights", "style")
         pipe.read_style(*(options.get(name) for name in names))
     encoder = _Encoder(film, (plan.height // 2 * 2, plan.width // 2 * 2), codec, quality)
-    length = frames, max_seconds
-    steps = grain, _smoother(smooth)
-    return _enhance(pipe, source, target, film, encoder, length, steps, metadata or {}, options)
+    job = _Job(
+        pipe=pipe,
+        source=source,
+        target=target,
+        film=film,
+        encoder=encoder,
+        frames=frames,
+        max_seconds=max_seconds,
+        grain=grain,
+        smoother=_smoother(smooth),
+        metadata=metadata or {},
+        options=options,
+    )
+    return job.run()
 
 
 def _smoother(weight: float) -> "Smoother | None":
@@ -262,72 +273,93 @@ def _smoother(weight: float) -> "Smoother | None":
     return Smoother(weight)
 
 
-def _enhance(
-    pipe: StyleSRPipeline,
-    source: Path,
-    target: Path,
-    film: Film,
-    encoder: "_Encoder",
-    length: tuple[int | None, float],
-    steps: "tuple[float, Smoother | None]",
-    metadata: Mapping[str, str],
-    options: Mapping[str, Any],
-) -> Iterator[VideoProgress]:
-    (most, seconds), (grain, smoother) = length, steps
-    end = monotonic() + seconds
-    parts = target.with_name(target.name + ".parts")
-    shown = options.get("style_image")
-    own = {**options, "style_image": sha256_each(shown)} if shown is not None else dict(options)
-    job: dict[str, Any] = {
-        "source": sha256(source),
-        "models": pipe.fingerprints,
-        "options": own,
-    }
-    job |= {"encoder": encoder.settings, "frames": most, "grain": grain}
-    job["smooth"] = smoother.weight if smoother else 0
-    job["version"] = __version__
-    with _writing(target):
-        segments = _resume(parts, job, smoother)
-        done = sum(count for _, count in segments)
-        total = min(film.frames or most or 0, most or film.frames)
-        if done:
-            yield VideoProgress(done, total)
-        placed = islice(_placed(_frames(source, film, grain)), max(done - 1, 0), most)
-        if done:
-            _, before, _ = next(placed)
-            if smoother:
-                smoother.go_on(before.pixels, segments[-1][0].with_suffix(".npy"))
-        frames = takewhile(lambda _: monotonic() < end, placed)
-        while (first := next(frames, None)) is not None:
-            path = parts / f"{len(segments):06d}.nut"
-            part, count = path.with_suffix(".part"), 0
-            with encoder.open(part) as segment:
-                for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
-                    moved = encoder.scaled(drift, picture)
-                    result = tiling.drain(
-                        pipe.stream(picture, drift=moved, **options), lambda _: None
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A film that is made in segments, which a later run of the same job finds and goes on from."""
+
+    pipe: StyleSRPipeline
+    source: Path
+    target: Path
+    film: Film
+    encoder: "_Encoder"
+    frames: int | None
+    max_seconds: float
+    grain: float
+    smoother: "Smoother | None"
+    metadata: Mapping[str, str]
+    options: Mapping[str, Any]
+
+    @property
+    def parts(self) -> Path:
+        """The folder of the segments."""
+        return self.target.with_name(self.target.name + ".parts")
+
+    def marks(self) -> dict[str, Any]:
+        """What the segments' pixels depend on: another job may not go on with them."""
+        own = dict(self.options)
+        if own.get("style_image") is not None:
+            own["style_image"] = sha256_each(own["style_image"])
+        return {
+            "source": sha256(self.source),
+            "models": self.pipe.fingerprints,
+            "options": own,
+            "encoder": self.encoder.settings,
+            "frames": self.frames,
+            "grain": self.grain,
+            "smooth": self.smoother.weight if self.smoother else 0,
+            "version": __version__,
+        }
+
+    def run(self) -> Iterator[VideoProgress]:
+        """Make what is missing, a segment at a time, and join them."""
+        end = monotonic() + self.max_seconds
+        most, film = self.frames, self.film
+        with _writing(self.target):
+            segments = _resume(self.parts, self.marks(), self.smoother)
+            done = sum(count for _, count in segments)
+            total = min(film.frames or most or 0, most or film.frames)
+            if done:
+                yield VideoProgress(done, total)
+            decoded = _frames(self.source, film, self.grain)
+            placed = islice(_placed(decoded), max(done - 1, 0), most)
+            if done:
+                _, before, _ = next(placed)
+                if self.smoother:
+                    self.smoother.go_on(before.pixels, segments[-1][0].with_suffix(".npy"))
+            frames = takewhile(lambda _: monotonic() < end, placed)
+            while (first := next(frames, None)) is not None:
+                path = self.parts / f"{len(segments):06d}.nut"
+                part, count = path.with_suffix(".part"), 0
+                with self.encoder.open(part) as segment:
+                    for time, picture, drift in chain([first], islice(frames, SEGMENT - 1)):
+                        segment.add(time, self._paint(picture, drift))
+                        count += 1
+                        yield VideoProgress(done + count, total)
+                if (found := _count(part)) != count:
+                    raise VideoError(
+                        f"{count} frames were encoded to {path.name}, but it holds {found}"
                     )
-                    if smoother:
-                        pixels = smoother.follow(picture.pixels, result.pixels)
-                        result = replace(result, pixels=pixels)
-                    segment.add(time, result)
-                    count += 1
-                    yield VideoProgress(done + count, total)
-            if (found := _count(path.with_suffix(".part"))) != count:
-                raise VideoError(
-                    f"{count} frames were encoded to {path.name}, but it holds {found}"
-                )
-            if smoother:  # the last segment may be made again, after the one before it
-                smoother.save(path.with_suffix(".npy"))
-                for old, _ in segments[-2:-1]:
-                    old.with_suffix(".npy").unlink(missing_ok=True)
-            path.with_suffix(".part").replace(path)
-            segments.append((path, count))
-            done += count
-        if not done:
-            raise VideoError(f"{source.name!r} holds no frame that can be read")
-        _join([path for path, _ in segments], source, target, film, length != (None, inf), metadata)
-        shutil.rmtree(parts)
+                if self.smoother:  # the last segment may be made again, after the one before it
+                    self.smoother.save(path.with_suffix(".npy"))
+                    for old, _ in segments[-2:-1]:
+                        old.with_suffix(".npy").unlink(missing_ok=True)
+                part.replace(path)
+                segments.append((path, count))
+                done += count
+            if not done:
+                raise VideoError(f"{self.source.name!r} holds no frame that can be read")
+            is_cut = (most, self.max_seconds) != (None, inf)
+            paths = [path for path, _ in segments]
+            _join(paths, self.source, self.target, film, is_cut, self.metadata)
+            shutil.rmtree(self.parts)
+
+    def _paint(self, picture: Picture, drift: tuple[float, float]) -> Picture:
+        moved = self.encoder.scaled(drift, picture)
+        steps = self.pipe.stream(picture, drift=moved, **self.options)
+        result = tiling.drain(steps, lambda _: None)
+        if self.smoother is None:
+            return result
+        return replace(result, pixels=self.smoother.follow(picture.pixels, result.pixels))
 
 
 @contextmanager
