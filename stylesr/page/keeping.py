@@ -1,7 +1,8 @@
 """What visitors leave on the disk, uploads, thumbnails and results, goes when its time is over.
 
 Gradio's own `delete_cache` walks over a set that grows meanwhile: where a file comes in just then,
-it ends for good, without a word. It also forgets uploads that were broken off, and leaves folders.
+it ends for good, without a word. It also forgets uploads that were broken off, leaves folders, and
+remembers visitors who are gone.
 """
 
 import asyncio
@@ -16,7 +17,15 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-__all__ = ["KEEP_SECONDS", "SWEEP_SECONDS", "keeping", "new_folder", "sweep", "sweep_broken"]
+__all__ = [
+    "KEEP_SECONDS",
+    "SWEEP_SECONDS",
+    "forget",
+    "keeping",
+    "new_folder",
+    "sweep",
+    "sweep_broken",
+]
 
 KEEP_SECONDS = 900  # of every file, since it came or was last shown anew
 SWEEP_SECONDS = 300  # between two looks
@@ -74,6 +83,18 @@ def _is_gone(path: Path, end: float) -> bool:
     return True
 
 
+def forget(page: gr.Blocks) -> None:
+    """Drop the message queues of visitors who wait for nothing, of which Gradio keeps 2,000.
+
+    Only where the page's event loop runs; the next event of a visitor makes a new one.
+    """
+    queue = page._queue
+    for session in list(queue.pending_messages_per_session):
+        if not queue.pending_event_ids_session.get(session):
+            queue.pending_messages_per_session.pop(session)
+            queue.pending_event_ids_session.pop(session, None)
+
+
 @asynccontextmanager
 async def keeping(page: gr.Blocks, _app: Any) -> AsyncIterator[None]:
     """The lifespan of a served page: sweeps from time to time, and takes everything at its end."""
@@ -88,5 +109,6 @@ async def keeping(page: gr.Blocks, _app: Any) -> AsyncIterator[None]:
 async def _sweep_for_ever(page: gr.Blocks) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
+        forget(page)
         await asyncio.to_thread(sweep, page, KEEP_SECONDS)
         await asyncio.to_thread(sweep_broken, Path(get_upload_folder()), KEEP_SECONDS)

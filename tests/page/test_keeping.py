@@ -1,6 +1,7 @@
 import asyncio
 import threading
 import time
+from asyncio import Queue
 from itertools import count
 from pathlib import Path
 
@@ -103,6 +104,17 @@ def test_what_is_left_of_broken_uploads_is_removed(tmp_path: Path) -> None:
     assert (tmp_path / "broken").exists()  # it may be coming in
     keeping.sweep_broken(tmp_path, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["photo"]
+
+
+def test_visitors_who_wait_for_nothing_are_forgotten(page: gr.Blocks) -> None:
+    queue = page._queue
+    for name, waiting in {"gone": set[str](), "waits": {"event"}}.items():
+        queue.pending_messages_per_session[name] = Queue()
+        queue.pending_event_ids_session[name] = waiting
+    queue.pending_messages_per_session["was-cleared"] = Queue()
+    keeping.forget(page)
+    assert list(queue.pending_messages_per_session) == ["waits"]
+    assert queue.pending_event_ids_session == {"waits": {"event"}}
 
 
 def test_a_served_page_sweeps_and_leaves_nothing(
