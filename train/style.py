@@ -74,7 +74,7 @@ class Recipe:
     perceptual: str = ""  # the perceptual network; fetched once when left out
     # longest side of the style picture, one for all or one each: strokes keep that scale
     style_size: list[int] = field(default_factory=lambda: [1024])
-    soften: float = 0.0  # blur of it in pixels, where a scan shows grain or canvas
+    soften: float = 0.3  # blur of it in pixels: more where a scan shows grain or canvas
     steps: int = 1000
     batch: int = 4
     crop: int = 256  # of the output; its margin is not judged
@@ -92,7 +92,7 @@ class Recipe:
     edge: float = 0.5
     tv: float = 0.3
     lattice: float = 4.0  # against grids, dots and beads
-    weave: float = 0.0  # against other fine patterns: power where the work has none
+    weave: float = 0.3  # against other fine patterns: power where the work has none
     adversarial: float = 0.2
     r1: float = 0.03  # weight of a flat discriminator around the painting
     steady: float = 2.0  # against strokes that change when the photo moves a little

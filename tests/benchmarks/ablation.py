@@ -101,6 +101,7 @@ VARIANTS: dict[str, tuple[Maker, dict[str, float | str]]] = {
     "without R1": (new_style, {"r1": 0}),
     "each picture by itself": (new_style, {"pooled": 0}),
     "colours free": (new_style, {"recolor": 0}),
+    "weaves allowed": (new_style, {"weave": 0, "soften": 0}),
 }
 
 
