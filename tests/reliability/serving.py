@@ -57,8 +57,8 @@ class Server:
         return int(children[0]) if children else None
 
     def files(self) -> list[Path]:
-        """What lies in the cache."""
-        return [path for path in self.cache.rglob("*") if path.is_file()]
+        """What lies in the cache, whose folders may vanish meanwhile."""
+        return [Path(folder, name) for folder, _, names in os.walk(self.cache) for name in names]
 
     def faults(self) -> list[str]:
         """Errors of our own code that nobody had foreseen: where and what, by the log."""
