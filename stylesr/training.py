@@ -444,8 +444,8 @@ def preview(
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> Path:
     """Write `state` (state dicts and plain values) as step-N.pt, whole or not at all.
 
-    The file is written beside its place, synced and renamed, its SHA-256 follows, and only then
-    are older ones removed; so a crash or a full disk leaves the last good checkpoint.
+    It is written beside its place and renamed when its SHA-256 is there; only then are older ones
+    removed. So a crash or a full disk leaves the last good checkpoint, and none without its digest.
 
     Raises:
         OSError: it cannot be written.
@@ -457,8 +457,9 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
     try:
         with whole(path) as file:
             torch.save({"step": step, **state}, file)
-        with whole(path.with_suffix(".sha256")) as file:
-            file.write(sha256(path).encode())
+            file.flush()
+            with whole(path.with_suffix(".sha256")) as digest:
+                digest.write(sha256(Path(file.name)).encode())
     except RuntimeError as error:  # torch's own, where the disk is full
         if isinstance(error.__context__, OSError):
             raise error.__context__ from error
@@ -481,7 +482,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return state
         tqdm.write(f"{path} is damaged, or was not finished: passed over")
-    raise ModelError(f"no intact checkpoint in {folder}; start without --resume")
+    raise ModelError(f"no intact checkpoint in {folder}; remove it and start without --resume")
 
 
 def restore(parts: Mapping[str, Any], state: Mapping[str, Any], steps: int) -> int:

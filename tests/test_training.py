@@ -6,7 +6,7 @@ import json
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -271,7 +271,7 @@ def test_a_damaged_checkpoint_is_passed_over(
 
 
 def test_no_checkpoint_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no intact checkpoint in .* start without --resume"):
+    with pytest.raises(ModelError, match=r"no intact checkpoint in .*; remove it and start"):
         training.load_checkpoint(tmp_path / "nowhere")
 
 
@@ -304,6 +304,27 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space left"):
         training.save_checkpoint(tmp_path, 1, states(1))
+
+
+def test_a_checkpoint_killed_at_any_moment_is_whole_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+    for renamed in (0, 1):  # killed before the digest is in its place, or the checkpoint
+        folder, left = tmp_path / f"{renamed}", iter(range(renamed))
+
+        def killed(path: Path, target: Path, left: Iterator[int] = left) -> Path:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return replace(path, target)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, "replace", killed)
+            training.save_checkpoint(folder, 1, states(1))
+        assert not list(folder.glob("*.pt"))
+        assert len(list(folder.glob("*.sha256"))) == renamed
+        training.save_checkpoint(folder, 1, states(1))
+        assert training.load_checkpoint(folder)["step"] == 1
 
 
 def test_half_a_checkpoint_is_cleared_away(tmp_path: Path) -> None:
