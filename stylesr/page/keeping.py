@@ -6,6 +6,8 @@ remembers visitors who are gone.
 """
 
 import asyncio
+import ctypes
+import gc
 import secrets
 import shutil
 import time
@@ -21,6 +23,7 @@ __all__ = [
     "KEEP_SECONDS",
     "SWEEP_SECONDS",
     "forget",
+    "give_back",
     "keeping",
     "new_folder",
     "sweep",
@@ -95,14 +98,24 @@ def forget(page: gr.Blocks) -> None:
             queue.pending_event_ids_session.pop(session, None)
 
 
+def give_back() -> None:
+    """Hand freed memory back to the system, where the C library is glibc, which else keeps it."""
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @asynccontextmanager
 async def keeping(page: gr.Blocks, _app: Any) -> AsyncIterator[None]:
     """The lifespan of a served page: sweeps from time to time, and takes everything at its end."""
+    gc.collect()
+    gc.freeze()  # the page itself is no garbage: looking through it again would take long
     sweeping = asyncio.create_task(_sweep_for_ever(page))
     try:
         yield
     finally:
         sweeping.cancel()
+        gc.unfreeze()
         sweep(page, 0)
 
 
@@ -112,3 +125,4 @@ async def _sweep_for_ever(page: gr.Blocks) -> None:
         forget(page)
         await asyncio.to_thread(sweep, page, KEEP_SECONDS)
         await asyncio.to_thread(sweep_broken, Path(get_upload_folder()), KEEP_SECONDS)
+        await asyncio.to_thread(give_back)

@@ -1,6 +1,9 @@
 import asyncio
+import ctypes
+import gc
 import threading
 import time
+import weakref
 from asyncio import Queue
 from itertools import count
 from pathlib import Path
@@ -117,6 +120,20 @@ def test_visitors_who_wait_for_nothing_are_forgotten(page: gr.Blocks) -> None:
     assert queue.pending_event_ids_session == {"waits": {"event"}}
 
 
+def test_rubbish_is_collected_and_its_memory_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Node:
+        other: "Node"
+
+    node = Node()
+    node.other = node
+    left = weakref.ref(node)
+    del node
+    keeping.give_back()
+    assert left() is None
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())  # another C library
+    keeping.give_back()
+
+
 def test_a_served_page_sweeps_and_leaves_nothing(
     page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +145,7 @@ def test_a_served_page_sweeps_and_leaves_nothing(
 
     async def serve() -> Path:
         async with keeping.keeping(page, None):
+            assert gc.get_freeze_count()
             end = time.monotonic() + 20
             while (first.exists() or broken.exists()) and time.monotonic() < end:
                 await asyncio.sleep(0.01)
