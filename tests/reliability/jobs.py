@@ -256,24 +256,28 @@ def killed(job: Job, kills: int) -> Count:
 
 def stopped(job: Job, number: signal.Signals, times: int) -> Count:
     count = Count()
-    for _ in range(times):
+    for attempt in range(5 * times):
+        if count.tried == times:
+            break
         with TemporaryDirectory(dir=job.given) as folder:
             out = Path(folder, "out")
             process = job.start(out)
             wait_for(process, partial(job.done, out))
-            time.sleep(job.rng.uniform(0, 0.5 * (job.seconds - job.starting)))
+            time.sleep(job.rng.uniform(0, 0.5 * (job.seconds - job.starting) / (1 + attempt)))
             everyone = [process, *children(process)] if number == signal.SIGINT else [process]
             for each in everyone:
                 each.send_signal(number)
             code, said = ended(process)
             if code == 0:
-                count.said = "fewer than asked for: it was done before the signal came"
-            elif code != 128 + number or "stylesr: stopped" not in said:
+                continue  # it was done before the signal came
+            if code != 128 + number or "stylesr: stopped" not in said:
                 count.note(f"exit code {code}: {said[-300:]}")
             elif isinstance(job, Pictures) and newer(out, "*.part", 0):
                 count.note("half a file is left")
             else:
                 count.note(job.finish(out))
+    if count.tried < times:
+        count.said = "fewer than asked for: it was done before the signal came"
     return count
 
 
