@@ -62,7 +62,7 @@ EXTRAS = {
     "stylesr.training": "train",
     "stylesr.video": "video",
 }
-PAGE = "any_style batch compare create create_layout endpoints film hub_styles parts"
+PAGE = "any_style batch compare create create_layout endpoints film hub_styles keeping parts"
 EXTRAS |= {f"stylesr.page.{name}": "app" for name in PAGE.split()}
 
 
