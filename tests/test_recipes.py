@@ -33,11 +33,11 @@ from stylesr.errors import ModelError
 from stylesr.models import Generator, StyleSRNet, TransformerNet
 from stylesr.pipeline import StyleSRPipeline
 from tests import tiny, tiny_features
-from train import any_style, from_noise, style, super_resolution, translation
+from train import any_style, distil, from_noise, style, super_resolution, translation
 
 ROOT = Path(__file__).parents[1]
 TRAIN = ROOT / "train"
-RECIPES = (super_resolution, style, translation, from_noise, any_style)
+RECIPES = (super_resolution, style, distil, translation, from_noise, any_style)
 TINY = ["--channels", "8", "--blocks", "1", "--tail-channels", "8", "4"]
 
 
@@ -850,6 +850,7 @@ def test_every_option_in_the_guide_exists() -> None:
             if " " in words and options <= options_of(recipe):  # with a value
                 needs = ["--photos", "a", *(["--style-image", "b"] if recipe is style else [])]
                 needs += ["--styles", "b"] if recipe is any_style else []
+                needs += ["--teacher", "b"] if recipe is distil else []
                 assert parse(recipe, [*needs, *words.split()]), words
 
 

@@ -52,7 +52,7 @@ def options(material: Path, out: Path, method: str) -> list[str]:
     text = f"--method {method} --photos {material}/{kind} --preview-photos {material}/{kind}"
     text += f" --works {material}/works" if method == "cyclegan" else " --levels 3"
     text += " --previews 1 --channels 4 --blocks 1 --critic 4 --patch 46 --crop 48 --batch 2"
-    text += " --replay 3 --steps 4 --log-every 1 --save-every 2 --preview-every 2"
+    text += " --replay 3 --lattice 1 --steps 4 --log-every 1 --save-every 2 --preview-every 2"
     return [*text.split(), "--out", str(out)]
 
 
@@ -75,7 +75,7 @@ def test_cyclegan_leaves_a_model_for_each_way(cycle_run: Path) -> None:
 def test_cyclegan_records_losses_and_previews(cycle_run: Path) -> None:
     losses = table(cycle_run / "losses.csv")
     assert [row["step"] for row in losses] == [1, 2, 3, 4]
-    names = {"cycle", "identity", "adversarial", "discriminator"}
+    names = {"cycle", "identity", "adversarial", "lattice", "discriminator"}
     for row in losses:
         assert all(np.isfinite(value) for value in row.values())
         assert min(row[name] for name in names) > 0

@@ -72,7 +72,7 @@ class Recipe:
     warmup: int = 100
     cooldown: float = 0.4
     gain: float = 0.4  # of the photo's own pixels at the start; the style learns how much to keep
-    pixel: float = 4.0  # weight of the plain difference, at half the size
+    pixel_weight: float = 4.0  # weight of the plain difference, at half the size
     content: float = 1.0  # of the difference of features, at both sizes
     style: float = 3.0  # of the difference of their statistics: what cannot be known is likely
     lattice: float = 2.0  # against grids, dots and beads, the teacher's own included
@@ -196,7 +196,7 @@ def main(recipe: Recipe) -> None:
             critic.requires_grad_(False)
             score = critic(jitter(painted, rng))
         losses = {
-            "pixel": recipe.pixel * F.l1_loss(half(painted), half(target)),
+            "pixel": recipe.pixel_weight * F.l1_loss(half(painted), half(target)),
             "content": recipe.content
             * (content_loss(seen, wanted, LAYERS) + content_loss(seen_half, wanted_half, LAYERS))
             / 2,

@@ -30,6 +30,7 @@ from stylesr import training
 from stylesr.data.datasets import RandomCrops, find_pictures, load_folder, load_rgb
 from stylesr.errors import InputError
 from stylesr.losses.adversarial import GAN_LOSSES
+from stylesr.losses.perceptual import lattice_loss, phase_loss
 from stylesr.models import Generator, ResnetGenerator, UNetGenerator
 from stylesr.models.discriminators import PatchDiscriminator
 from stylesr.models.wrappers import BothWays
@@ -62,6 +63,7 @@ class Recipe:
     identity: float = 5.0  # weight of leaving alone what is of the wanted kind already
     pixel_weight: float = 100.0  # pix2pix: weight of the difference from the wanted picture
     adversarial: float = 1.0
+    lattice: float = 0.0  # against grids and dots, in which cyclegan hides what it needs to return
     gan_loss: Literal["vanilla", "least-squares", "hinge", "relativistic"] = "least-squares"
     patch: int = 70  # side of what a discriminator's score is about; or 46
     critic: int = 32  # its width
@@ -181,6 +183,10 @@ def main(recipe: Recipe) -> None:
                 seen = [fake, real] if gan.relative else [fake]
                 opinions.append(gan.generator(*(critics[kind](x).float() for x in seen)))
         losses["adversarial"] = recipe.adversarial * torch.stack(opinions).sum()
+        if recipe.lattice:
+            results = [fake[:, -3:] for _, fake in judged.values()]  # without what was given
+            patterns = [lattice_loss(x) + phase_loss(x) for x in results]
+            losses["lattice"] = recipe.lattice * torch.stack(patterns).sum()
         loss = torch.stack(list(losses.values())).sum()
         accelerator.backward(loss)
         sound = g_finite(accelerator.clip_grad_norm_(everyone.parameters(), float("inf")))
@@ -247,7 +253,8 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     paired = recipe.method == "pix2pix"
-    weights = dict.fromkeys(("cycle", "identity", "pixel_weight", "adversarial", "weight_decay"), 0)
+    names = ("cycle", "identity", "pixel_weight", "adversarial", "lattice", "weight_decay")
+    weights = dict.fromkeys(names, 0)
     crop = 72 if recipe.patch == 70 else 48
     training.check_run(recipe, batch=1, crop=crop, previews=1, replay=0, critic=1, **weights)
     if recipe.patch not in (46, 70):
@@ -258,7 +265,7 @@ def check(recipe: Recipe) -> None:
         raise InputError("cyclegan needs --works, folders of the other kind (or --method pix2pix)")
     if recipe.patience and not (paired and recipe.preview_photos):
         raise InputError("--patience is of pix2pix and needs --preview-photos, held-out pairs")
-    multiple = 2**recipe.levels if paired else 4
+    multiple = 2 ** max(2, recipe.levels) if paired else 4
     if recipe.crop % multiple:
         raise InputError(f"--crop must be a multiple of {multiple}, got {recipe.crop}")
     for folder in recipe.works:
