@@ -159,7 +159,9 @@ class Words:
 
 
 NETWORKS = {  # by their names in every language
+    "espcn-x2": "ESPCN, ×2",
     "espcn-x4": "ESPCN",
+    "span-x4": "SPAN",
     "srcnn-x2": "SRCNN, ×2",
     "srcnn-x4": "SRCNN",
     "srgan-x4": "SRGAN",
