@@ -17,7 +17,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -72,11 +72,12 @@ class Recipe:
     warmup: int = 100
     cooldown: float = 0.4
     gain: float = 0.4  # of the photo's own pixels at the start; the style learns how much to keep
-    pixel_weight: float = 4.0  # weight of the plain difference, at half the size
+    noise: float = 0.1  # share of the rate for weights on the noise: forms are to follow the photo
+    pixel_weight: float = 6.0  # weight of the plain difference, at half the size
     content: float = 1.0  # of the difference of features, at both sizes
-    style: float = 3.0  # of the difference of their statistics: what cannot be known is likely
+    style: float = 1.5  # of the difference of their statistics: what cannot be known is likely
     lattice: float = 2.0  # against grids, dots and beads, the teacher's own included
-    adversarial: float = 0.1
+    adversarial: float = 0.05
     r1: float = 0.03  # weight of a flat discriminator around the teacher's pictures
     steady: float = 1.0  # against strokes that change when the photo moves a little
     ema: float = 0.99
@@ -122,7 +123,10 @@ def main(recipe: Recipe) -> None:
     with accelerator.local_main_process_first():  # one process fetches what is not there yet
         vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
     ema = training.average(model, recipe.ema)
-    g_optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=(0.9, 0.99))
+    groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "lr": recipe.noise * recipe.lr}]
+    for name, parameter in model.named_parameters():
+        groups[name.startswith("noise.")]["params"].append(parameter)
+    g_optimizer = torch.optim.Adam(groups, lr=recipe.lr, betas=(0.9, 0.99))
     d_optimizer = torch.optim.Adam(critic.parameters(), lr=4e-4, betas=(0.5, 0.99))
     scheduler = training.schedule(g_optimizer, recipe.steps, recipe.warmup, recipe.cooldown)
     stop = training.EarlyStop(recipe.patience)
