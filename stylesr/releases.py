@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Source:
-    """A collection of pictures: its name, where it is, and its licence in words."""
+    """A collection of pictures, or weights: its name, where it is, and its licence in words."""
 
     name: str
     url: str
@@ -82,6 +82,7 @@ class Release:
         training: how it was trained, in sentences.
         effort: what that took, where it is known.
         work: what it paints like; None for a photo model.
+        teacher: the network whose painting it learnt, where it was distilled from one.
         unseen: file names of works that it was not trained on, by which a network that takes any
             style is measured; its previews show photos like the first ones of them.
         hub: the Hub id under which others load it, where it does not come with the package.
@@ -93,6 +94,7 @@ class Release:
     training: str = ""
     effort: Effort | None = None
     work: Work | None = None
+    teacher: Source | None = None
     unseen: tuple[str, ...] = ()
     hub: str = ""
 
@@ -158,6 +160,8 @@ def _release(entry: Mapping[str, Any], data: Mapping[str, Source], place: str) -
     values["unseen"] = tuple(values.get("unseen", ()))
     if "effort" in values:
         values["effort"] = _read(Effort, values["effort"], f"{place}, effort")
+    if "teacher" in values:
+        values["teacher"] = _read(Source, values["teacher"], f"{place}, teacher")
     if "work" in values:
         values["work"] = _read(Work, values["work"], f"{place}, work")
     return _read(Release, values, place)

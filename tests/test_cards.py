@@ -344,6 +344,16 @@ def test_the_page_of_a_style_that_keeps_the_size(dots: Path, words: releases.Rel
     assert "It has no strengths" in page and "strength=" not in page and "None" not in page
 
 
+def test_the_page_of_a_style_that_was_distilled(dots: Path, tmp_path: Path) -> None:
+    path = tmp_path / "distilled.toml"
+    teacher = '[models.dots.teacher]\nname = "big-dots"\nurl = "https://example.org/big"\n'
+    path.write_text(RELEASES + teacher + 'licence = "MIT"\n')
+    page = cards.render(dots, releases.load(path))
+    assert "`train/distil.py` from [`photo`](../photo)" in page
+    assert "[big-dots](https://example.org/big) paints" in page and "its weights: MIT" in page
+    assert "train/style.py" not in page and "\n\n\n" not in page
+
+
 def test_markdown_has_no_gaps_and_no_loose_ends(
     photo: Path, espcn: Path, vivid: Path, dots: Path, words: releases.Releases
 ) -> None:
