@@ -16,7 +16,7 @@ from gradio.utils import get_upload_folder
 
 from stylesr.page import any_style, batch, compare, create, endpoints, film, hub_styles, parts
 from stylesr.page.guard import COOKIE, Guard
-from stylesr.page.keeping import keeping
+from stylesr.page.keeping import keeping, one_heap
 from stylesr.page.parts import MAX_FILE_MB, QUICK, Site, Spoken
 from stylesr.page.words import CALL, COMMAND, Words, words
 from stylesr.studio import MAX_BATCH, Studio
@@ -36,8 +36,9 @@ REMEMBER_LANGUAGE = f"""
 }}
 """
 
-# Gradio looks through all events that it remembers whenever one has ended, monitored or not.
+# Gradio sums up all events that it remembers whenever so many have ended, monitored or not.
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
 THEME = gr.themes.Default(
     primary_hue="orange",
@@ -129,6 +130,7 @@ def about(say: Words) -> str:
 
 def launch(page: gr.Blocks, **options: Any) -> Any:
     """Serve the page with its looks and safety settings; options as for `gr.Blocks.launch`."""
+    one_heap()
     limits: dict[str, Any] = {
         "max_upload": MAX_BATCH * MAX_FILE_MB * 1_000_000,
         "uploads": get_upload_folder(),

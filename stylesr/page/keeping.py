@@ -23,15 +23,16 @@ __all__ = [
     "KEEP_SECONDS",
     "SWEEP_SECONDS",
     "forget",
-    "give_back",
     "keeping",
     "new_folder",
+    "one_heap",
     "sweep",
     "sweep_broken",
 ]
 
 KEEP_SECONDS = 900  # of every file, since it came or was last shown anew
 SWEEP_SECONDS = 300  # between two looks
+M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 @contextmanager
@@ -98,11 +99,14 @@ def forget(page: gr.Blocks) -> None:
             queue.pending_event_ids_session.pop(session, None)
 
 
-def give_back() -> None:
-    """Hand freed memory back to the system, where the C library is glibc, which else keeps it."""
-    gc.collect()
+def one_heap() -> None:
+    """Let all threads share one heap, where the C library is glibc; to be called before they start.
+
+    Else each gets one of up to eight for each core. An answer's memory is taken now from one heap,
+    now from another, and each of them keeps what the busiest moment took.
+    """
     with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 @asynccontextmanager
@@ -125,4 +129,3 @@ async def _sweep_for_ever(page: gr.Blocks) -> None:
         forget(page)
         await asyncio.to_thread(sweep, page, KEEP_SECONDS)
         await asyncio.to_thread(sweep_broken, Path(get_upload_folder()), KEEP_SECONDS)
-        await asyncio.to_thread(give_back)

@@ -1,9 +1,11 @@
 import asyncio
 import ctypes
 import gc
+import platform
+import subprocess
+import sys
 import threading
 import time
-import weakref
 from asyncio import Queue
 from itertools import count
 from pathlib import Path
@@ -12,6 +14,8 @@ import gradio as gr
 import pytest
 
 from stylesr.page import keeping
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -120,18 +124,46 @@ def test_visitors_who_wait_for_nothing_are_forgotten(page: gr.Blocks) -> None:
     assert queue.pending_event_ids_session == {"waits": {"event"}}
 
 
-def test_rubbish_is_collected_and_its_memory_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Node:
-        other: "Node"
+HEAPS = """
+import ctypes, sys, threading
+from types import SimpleNamespace
+import app
 
-    node = Node()
-    node.other = node
-    left = weakref.ref(node)
-    del node
-    keeping.give_back()
-    assert left() is None
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())  # another C library
-    keeping.give_back()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+everyone_is_here = threading.Barrier(6)
+
+def heaps():
+    file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+    libc.malloc_info(0, file)
+    libc.fclose(file)
+    return open(sys.argv[1]).read().count("<heap nr=")
+
+def answer():
+    answers.append(bytearray(10_000))
+    everyone_is_here.wait()
+
+answers, before = [], heaps()
+app.launch(SimpleNamespace(fns={}, launch=lambda **options: None))
+threads = [threading.Thread(target=answer) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(heaps() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have one heap")
+def test_threads_of_a_served_page_bring_no_heaps_of_their_own(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HEAPS, str(tmp_path / "heaps.xml")]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.split()[-1] == "0"
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    keeping.one_heap()
 
 
 def test_a_served_page_sweeps_and_leaves_nothing(
