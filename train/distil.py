@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from stylesr import training
-from stylesr.data.datasets import RandomCrops, gather, load_rgb
+from stylesr.data.datasets import RandomCrops, load_folder, load_rgb
 from stylesr.errors import InputError
 from stylesr.losses.adversarial import (
     hinge_discriminator,
@@ -48,7 +48,7 @@ from stylesr.losses.perceptual import (
 from stylesr.models import Generator, StyleSRNet
 from stylesr.models.discriminators import PatchDiscriminator
 from stylesr.models.wrappers import Painter
-from stylesr.picture import Picture, to_pil
+from stylesr.picture import Picture, to_levels, to_pil
 from stylesr.previews import grid
 from stylesr.resample import downscale
 
@@ -63,6 +63,7 @@ class Recipe:
     base: str = "photo"  # the model from which the style starts and with which it blends
     init: str = ""  # a trained style to go on from; "" for the base
     perceptual: str = ""  # the perceptual network; fetched once when left out
+    side: int = 768  # longest side to which larger photos are reduced before they are painted
     factors: list[int] = field(default_factory=lambda: [4, 4, 2, 1])  # by their shares
     steps: int = 2000
     batch: int = 4
@@ -144,10 +145,17 @@ def main(recipe: Recipe) -> None:
         state = training.load_checkpoint(out / "checkpoints")
         done = training.restore(parts, state, recipe.steps)
 
-    # -- the photos ------------------------------------------------------------------------------
+    # -- the photos, and what the teacher makes of them: whole, as it is used ---------------------
     items = recipe.batch * accelerator.num_processes
-    photos = gather(recipe.photos, [], at_least=recipe.crop)
-    crops = RandomCrops(photos, recipe.crop, recipe.steps * items, recipe.seed)
+    photos = [
+        p
+        for folder in recipe.photos
+        for p in load_folder(folder, at_least=recipe.crop, at_most=recipe.side)
+    ]
+    with accelerator.autocast():
+        pairs = [with_painting(teacher, p) for p in tqdm(photos, "teacher", disable=None)]
+    length = recipe.steps * items
+    crops = RandomCrops(pairs, recipe.crop, length, recipe.seed, reduce=0, upright=True)
     rest = Subset(crops, range(done * items, len(crops)))
     loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers)
     painter, critic, g_optimizer, d_optimizer, loader = accelerator.prepare(
@@ -166,20 +174,15 @@ def main(recipe: Recipe) -> None:
     rows: list[dict[str, Tensor]] = []
     bar = tqdm(loader, initial=done, total=recipe.steps, disable=not accelerator.is_main_process)
     started = time.monotonic() - 60 * minutes
-    for step, photo in enumerate(bar, start=done + 1):
+    for step, both in enumerate(bar, start=done + 1):
         rng = random.Random(f"{recipe.seed} {step} {accelerator.process_index}")
         together = random.Random(f"{recipe.seed} {step}")  # the same choice in every process
-        seeds = [rng.randrange(2**31) for _ in range(len(photo))]
+        seeds = [rng.randrange(2**31) for _ in range(len(both))]
         move = (rng.randint(-REACH, REACH), rng.randint(-REACH, REACH))
 
-        # -- teacher: the photo as it is ----------------------------------------------------------
-        with torch.no_grad(), accelerator.autocast():
-            if recipe.steady:  # the first two are one photo, moved and in other noise
-                photo[1], seeds[1] = photo[0].roll(move, (1, 2)), seeds[0]
-                scene = teacher(torch.cat([photo[:1], photo[2:]])).float().clamp(0, 1)
-                scene = torch.cat([scene[:1], scene[:1].roll(move, (2, 3)), scene[1:]])
-            else:
-                scene = teacher(photo).float().clamp(0, 1)
+        if recipe.steady:  # the first two are one photo, moved and in other noise
+            both[1], seeds[1] = both[0].roll(move, (1, 2)), seeds[0]
+        photo, scene = both.split(3, 1)
         scale = together.choice(recipe.factors)
         lr = downscale(photo, scale).clamp(0, 1)
         if recipe.steady:
@@ -298,19 +301,29 @@ def check(recipe: Recipe) -> None:
 
 
 def load_teacher(recipe: Recipe) -> Generator:
-    """The network that is to be imitated; it must keep a picture's size and take the crops."""
+    """The network that is to be imitated; it must keep a picture's size."""
     teacher = Generator.from_pretrained(recipe.teacher)
     if teacher.scales != (1,) or not teacher.paints:
         raise InputError(
             f"--teacher {recipe.teacher} is a {type(teacher).__name__}; it takes a network that "
             "paints at a picture's own size alone, such as a TransformerNet"
         )
-    if recipe.crop % teacher.multiple_of(1):
-        raise InputError(
-            f"--crop must be a multiple of {teacher.multiple_of(1)} for {recipe.teacher}, "
-            f"got {recipe.crop}"
-        )
     return teacher.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def with_painting(teacher: Generator, photo: Tensor) -> Tensor:
+    """(6, H, W) uint8: a photo (3, H, W), cut to what the teacher takes, and what that paints."""
+    photo = fitted(photo, teacher.multiple_of(1))
+    x = photo[None].to(teacher.device).float() / 255
+    painted = teacher(x.contiguous(memory_format=torch.channels_last)).float()
+    return torch.cat([photo, to_levels(painted[0]).to(torch.uint8).cpu()])
+
+
+def fitted(picture: Tensor, multiple: int) -> Tensor:
+    """(…, H, W) with sides cut to multiples."""
+    height, width = (side // multiple * multiple for side in picture.shape[-2:])
+    return picture[..., :height, :width]
 
 
 @torch.inference_mode()
@@ -326,9 +339,8 @@ def look(
     rows, total = [], 0.0
     multiple = max(16, teacher.multiple_of(1))
     for path in photos:
-        photo = load_rgb(path)[None].to(teacher.device).float() / 255
-        height, width = (side // multiple * multiple for side in photo.shape[-2:])
-        photo = photo[..., :height, :width].contiguous(memory_format=torch.channels_last)
+        photo = fitted(load_rgb(path)[None].to(teacher.device).float() / 255, multiple)
+        photo = photo.contiguous(memory_format=torch.channels_last)
         small = downscale(photo, 4).clamp(0, 1)
         columns = [
             teacher(photo),
