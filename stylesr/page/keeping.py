@@ -23,6 +23,7 @@ __all__ = [
     "KEEP_SECONDS",
     "SWEEP_SECONDS",
     "forget",
+    "give_back",
     "keeping",
     "new_folder",
     "one_heap",
@@ -109,6 +110,13 @@ def one_heap() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
+def give_back() -> None:
+    """Hand freed memory back to the system, where the C library is glibc, which else keeps it."""
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @asynccontextmanager
 async def keeping(page: gr.Blocks, _app: Any) -> AsyncIterator[None]:
     """The lifespan of a served page: sweeps from time to time, and takes everything at its end."""
@@ -129,3 +137,4 @@ async def _sweep_for_ever(page: gr.Blocks) -> None:
         forget(page)
         await asyncio.to_thread(sweep, page, KEEP_SECONDS)
         await asyncio.to_thread(sweep_broken, Path(get_upload_folder()), KEEP_SECONDS)
+        await asyncio.to_thread(give_back)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from asyncio import Queue
 from itertools import count
 from pathlib import Path
@@ -161,9 +162,22 @@ def test_threads_of_a_served_page_bring_no_heaps_of_their_own(tmp_path: Path) ->
     assert told.stdout.split()[-1] == "0"
 
 
+def test_rubbish_is_collected_and_its_memory_given_back() -> None:
+    class Node:
+        other: "Node"
+
+    node = Node()
+    node.other = node
+    left = weakref.ref(node)
+    del node
+    keeping.give_back()
+    assert left() is None
+
+
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     keeping.one_heap()
+    keeping.give_back()
 
 
 def test_a_served_page_sweeps_and_leaves_nothing(
