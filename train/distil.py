@@ -81,6 +81,7 @@ class Recipe:
     adversarial: float = 0.05
     r1: float = 0.03  # weight of a flat discriminator around the teacher's pictures
     steady: float = 1.0  # against strokes that change when the photo moves a little
+    line: float = 0.25  # share of the steps trained at a strength between 0 and 1
     ema: float = 0.99
     seed: int = 0
     mixed_precision: Literal["no", "bf16"] = "no"  # "bf16" where the processor has it
@@ -177,12 +178,14 @@ def main(recipe: Recipe) -> None:
     for step, both in enumerate(bar, start=done + 1):
         rng = random.Random(f"{recipe.seed} {step} {accelerator.process_index}")
         together = random.Random(f"{recipe.seed} {step}")  # the same choice in every process
+        strength = together.random() if together.random() < recipe.line else 1.0
         seeds = [rng.randrange(2**31) for _ in range(len(both))]
         move = (rng.randint(-REACH, REACH), rng.randint(-REACH, REACH))
 
         if recipe.steady:  # the first two are one photo, moved and in other noise
             both[1], seeds[1] = both[0].roll(move, (1, 2)), seeds[0]
         photo, scene = both.split(3, 1)
+        scene = torch.lerp(photo, scene, strength)  # of one drawing, so no double exposure
         scale = together.choice(recipe.factors)
         lr = downscale(photo, scale).clamp(0, 1)
         if recipe.steady:
@@ -191,7 +194,7 @@ def main(recipe: Recipe) -> None:
 
         # -- generator: what the teacher painted, and where that cannot be known, what it might ---
         with accelerator.autocast():
-            painted = painter(lr, scale, seeds, 1.0)
+            painted = painter(lr, scale, seeds, strength)
             # not always on the same pixels: no pattern may hide in the perceptual network's strides
             right, down = (together.randint(-m // 2, m // 2) for _ in range(2))
             sides = (-m - right, -m + right, -m - down, -m + down)
