@@ -89,7 +89,7 @@ def class_name(model: str) -> str:
 def short_name(source: str | Path) -> str:
     """The name that a model goes by: the last part of its path or Hub id, without a revision."""
     name = os.path.basename(os.path.abspath(source))
-    on_hub = _local(source) is None and _SOURCE.fullmatch(str(source))
+    on_hub = _SOURCE.fullmatch(str(source)) and _local(source) is None  # looks at the disk last
     return name.partition("@")[0] if on_hub else name
 
 
