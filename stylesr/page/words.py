@@ -356,6 +356,7 @@ CHINESE = Words(
         "scream": "呐喊",
         "starry-night": "星月夜",
         "straw-hat": "草帽自画像",
+        "udnie": "乌德妮",
         "transformer-composition-vii": "快速风格网络",
         "water-lilies": "睡莲",
         "woman-with-a-hat": "戴帽的妇人",
