@@ -82,9 +82,6 @@ class Recipe:
     r1: float = 0.03  # weight of a flat discriminator around the teacher's pictures
     steady: float = 1.0  # against strokes that change when the photo moves a little
     line: float = 0.25  # share of the steps trained at a strength between 0 and 1
-    contrast: float = (
-        0.7  # share given back, at the end, of what likely means lack of the teacher's
-    )
     ema: float = 0.99
     seed: int = 0
     mixed_precision: Literal["no", "bf16"] = "no"  # "bf16" where the processor has it
@@ -101,7 +98,6 @@ class Recipe:
 R1_EVERY = 4  # steps; it changes slowly and costs a second gradient
 REACH = 3  # pixels by which a photo moves: below a trunk pixel, else it moves with it exactly
 GRAIN = 1.5 / 255  # of the moved one
-MEASURED = 24  # photos at most, for the contrast
 LAYERS = {"relu1_1": 0.2, "relu2_1": 0.5, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 
@@ -283,10 +279,6 @@ def main(recipe: Recipe) -> None:
             training.plot_tables(out)
         if stopping:
             break
-    if accelerator.is_main_process and not interrupt.noted:
-        factor = give_contrast(ema.module, pairs[:: -(-len(pairs) // MEASURED)], recipe.contrast)
-        tqdm.write(f"contrast × {factor:.2f}")
-        ema.module.save_pretrained(out / "model")
     accelerator.wait_for_everyone()  # a process group that is closed at work may never close,
     painter, critic = accelerator.free_memory(painter, critic)  # nor one that a model still holds
     accelerator.end_training()
@@ -297,9 +289,7 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     least = 2 if recipe.steady else 1  # with two pictures to compare
-    training.check_run(
-        recipe, batch=least, crop=96, margin=0, previews=1, r1=0, steady=0, contrast=0
-    )
+    training.check_run(recipe, batch=least, crop=96, margin=0, previews=1, r1=0, steady=0)
     if wrong := set(recipe.factors) - set(StyleSRNet.scales):
         raise InputError(f"--factors takes {StyleSRNet.scales}, got {min(wrong)}")
     if recipe.crop % 16:
@@ -331,37 +321,6 @@ def with_painting(teacher: Generator, photo: Tensor) -> Tensor:
     x = photo[None].to(teacher.device).float() / 255
     painted = teacher(x.contiguous(memory_format=torch.channels_last)).float()
     return torch.cat([photo, to_levels(painted[0]).to(torch.uint8).cpu()])
-
-
-@torch.no_grad()
-def give_contrast(model: StyleSRNet, pairs: list[Tensor], share: float) -> float:
-    """Give a style contrast where it lacks the teacher's, around its own mean.
-
-    What the student cannot know it paints as the mean of what is likely, which is pale. The factor
-    is folded into the last layer and the gain of the linear path.
-
-    Args:
-        model: changed in place.
-        pairs: (6, H, W) uint8 each, a photo and what the teacher paints.
-        share: of the difference of the deviations within a picture, that is given.
-
-    Returns:
-        The factor, at least 1.
-    """
-    wanted, painted, middle = [], [], []
-    for pair in pairs:
-        photo, scene = (fitted(pair, 16)[None].to(model.device).float() / 255).split(3, 1)
-        result = model(downscale(photo, 4).clamp(0, 1), scale=4).clamp(0, 1)
-        wanted.append(scene.std((2, 3)).mean())
-        painted.append(result.std((2, 3)).mean())
-        middle.append(result.mean((0, 2, 3)))
-    ratio = float(torch.stack(wanted).mean() / torch.stack(painted).mean())
-    factor = max(1.0, 1 + share * (ratio - 1))
-    assert model.last.bias is not None
-    model.last.weight.mul_(factor)
-    model.last.bias.mul_(factor).add_((1 - factor) * torch.stack(middle).mean(0))
-    model.skip_gain.mul_(factor)
-    return factor
 
 
 def fitted(picture: Tensor, multiple: int) -> Tensor:
