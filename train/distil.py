@@ -125,7 +125,8 @@ def main(recipe: Recipe) -> None:
     with accelerator.local_main_process_first():  # one process fetches what is not there yet
         vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
     ema = training.average(model, recipe.ema)
-    groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "lr": recipe.noise_rate * recipe.lr}]
+    groups: list[dict[str, Any]]
+    groups = [{"params": []}, {"params": [], "lr": recipe.noise_rate * recipe.lr}]
     for name, parameter in model.named_parameters():
         groups[name.startswith("noise.")]["params"].append(parameter)
     g_optimizer = torch.optim.Adam(groups, lr=recipe.lr, betas=(0.9, 0.99))
@@ -289,7 +290,9 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     least = 2 if recipe.steady else 1  # with two pictures to compare
-    training.check_run(recipe, batch=least, crop=96, margin=0, previews=1, r1=0, steady=0, noise_rate=0)
+    training.check_run(
+        recipe, batch=least, crop=96, margin=0, previews=1, r1=0, steady=0, noise_rate=0
+    )
     if wrong := set(recipe.factors) - set(StyleSRNet.scales):
         raise InputError(f"--factors takes {StyleSRNet.scales}, got {min(wrong)}")
     if recipe.crop % 16:
