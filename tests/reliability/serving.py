@@ -66,7 +66,8 @@ class Server:
         found = []
         for trace in said.split("Traceback (most recent call last):\n")[1:]:
             lines = list(takewhile(lambda line: line.startswith(" "), trace.splitlines()))
-            own = [line.split(str(ROOT))[1] for line in lines if f'File "{ROOT}/' in line]
+            ours = [x for x in lines if f'File "{ROOT}/' in x and "/site-packages/" not in x]
+            own = [line.split(str(ROOT))[1] for line in ours]
             if own and "guard.py" not in own[-1]:  # through which all of Gradio's go
                 found.append(f"{own[-1]}: {trace.splitlines()[len(lines)]}")
         return found
