@@ -265,7 +265,7 @@ def check(recipe: Recipe) -> None:
         raise InputError("cyclegan needs --works, folders of the other kind (or --method pix2pix)")
     if recipe.patience and not (paired and recipe.preview_photos):
         raise InputError("--patience is of pix2pix and needs --preview-photos, held-out pairs")
-    multiple = 2 ** max(2, recipe.levels) if paired else 4
+    multiple = 2**recipe.levels if paired else 4
     if recipe.crop % multiple:
         raise InputError(f"--crop must be a multiple of {multiple}, got {recipe.crop}")
     for folder in recipe.works:
