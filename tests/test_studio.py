@@ -412,8 +412,12 @@ def test_steady_strokes_are_averaged_along_the_motion(models: list[Path], tmp_pa
     mark = {"comment": "", "description": ""}
     expected = tmp_path / "expected.mp4"
     list(video.enhance(studio.pipeline, clip, expected, style="dots", metadata=mark, **options))
-    frames = [[f.to_ndarray() for f in av.open(str(p)).decode(video=0)] for p in (*files, expected)]
-    assert np.array_equal(frames[1], frames[2]) and not np.array_equal(frames[0], frames[1])
+    plain, steadied, wanted = (
+        np.stack([f.to_ndarray() for f in av.open(str(p)).decode(video=0)]).astype(float)
+        for p in (*files, expected)
+    )
+    # Not equal to the bit: of the same pixels, x264 does not always make the same film.
+    assert np.abs(steadied - wanted).mean() < 0.2 * np.abs(plain - wanted).mean()
 
 
 def test_a_film_of_another_size_is_refused(studio: Studio, tmp_path: Path) -> None:
