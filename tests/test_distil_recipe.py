@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stylesr.models import StyleSRNet, TransformerNet
+from stylesr.models import MicroAST, StyleSRNet, TransformerNet
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.resample import downscale
 from tests import tiny, tiny_features
@@ -40,6 +41,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.photo().save_pretrained(folder / "tiny-photo")
     torch.manual_seed(0)
     TransformerNet(channels=4, blocks=1).save_pretrained(folder / "teacher")
+    MicroAST(channels=4).save_pretrained(folder / "shown")
     save_file(tiny_features.weights(), str(folder / "vgg.safetensors"))
     return folder
 
@@ -86,7 +88,7 @@ def test_the_student_learns_what_the_teacher_does(
     here: Here,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(distil, "load_teacher", lambda recipe: Reddened())
+    monkeypatch.setattr(distil, "load_teacher", lambda recipe: distil.Teacher(Reddened()))
     out = tmp_path / "out"
     more = "--steps 20 --factors 2 --lr 1e-2 --batch 1 --adversarial 0 --steady 0 --ema 0.5"
     assert here(distil, options(material, out, *more.split(), "--preview-every", "20")) == 0
@@ -101,6 +103,29 @@ def test_the_student_learns_what_the_teacher_does(
             (net(downscale(photo, 2), scale=2) - wanted).abs().mean() for net in (base, style)
         )
     assert after < 0.7 * before
+
+
+def test_a_teacher_that_is_shown_works_paints_like_them_in_turn(
+    material: Path,
+    tmp_path: Path,
+    here: Here,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    encode = MicroAST.encode_style
+
+    def noted(self: MicroAST, style: Tensor) -> Any:
+        seen.append(round(float(style.mean()), 4))
+        return encode(self, style)
+
+    monkeypatch.setattr(MicroAST, "encode_style", noted)
+    works = [str(material / "photos" / f"{name}.png") for name in "ab"]
+    more = ["--teacher", str(material / "shown"), "--style-image", *works, "--steps", "1"]
+    assert here(distil, options(material, tmp_path / "out", *more)) == 0
+    a, b = (round(float(np.asarray(Image.open(work)).mean()) / 255, 4) for work in works)
+    assert a != b
+    assert seen == [a, b, a, a], "three photos, then the preview"
+    assert (tmp_path / "out" / "model").is_dir()
 
 
 class Reddened(TransformerNet):
@@ -128,6 +153,9 @@ def test_two_processes_distil_and_resume(material: Path, tmp_path: Path) -> None
     [
         ("--teacher {material}/tiny-photo", "is a StyleSRNet; it takes a network that paints at"),
         ("--teacher {material}/nowhere", "nowhere"),
+        ("--teacher {material}/shown", "is a MicroAST, which paints like a work; show it one with"),
+        ("--style-image {material}/photos/a.png", "which is shown no work; leave --style-image"),
+        ("--teacher {material}/shown --style-image a.jpg", "a.jpg"),
         ("--factors 4 3", "--factors takes (1, 2, 4), got 3"),
         ("--crop 100", "--crop must be a multiple of 16, got 100"),
         ("--margin 20", "64 are the least"),

@@ -1,6 +1,7 @@
 """The drawings from which styles can be trained."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,37 @@ def test_a_drawing_repeats_with_its_seed_and_has_all_tones(name: str) -> None:
     assert tones.std() > 30
     assert (tones < 80).mean() > 0.03
     assert (tones > 150).mean() > 0.03
+
+
+@pytest.mark.parametrize("name", drawings.BOLD)
+def test_a_plan_shows_the_parts_of_its_drawing(name: str) -> None:
+    drawn = np.asarray(drawings.draw(name, 3, 128), float).reshape(-1, 3)
+    shares = []
+    for seed in (3, 4):
+        flat = np.asarray(drawings.plan(name, seed, 128)).reshape(-1, 3)
+        often = np.unique(flat, axis=0, return_counts=True)[1]
+        assert often[often > 40].sum() > 0.8 * len(flat), "flat but for the borders of parts"
+        shares.append(explained(drawn, flat // 32 @ [64, 8, 1]))
+    assert shares[0] > 1.5 * shares[1], "not another landscape's"
+
+
+def explained(values: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> float:
+    """Share of the variance that lies between the labels."""
+    sums = np.stack([np.bincount(labels, channel) for channel in values.T], 1)
+    means = sums / np.maximum(np.bincount(labels), 1)[:, None]
+    return float(means[labels].var(0).sum() / values.var(0).sum())
+
+
+def test_pairs_are_plan_and_drawing(tmp_path: Path) -> None:
+    assert drawings.main(["linocut", "--plans", "--out", str(tmp_path), "--size", "64"]) == 0
+    with Image.open(tmp_path / "linocut.png") as pair:
+        halves = pair.crop((0, 0, 64, 64)), pair.crop((64, 0, 128, 64))
+    assert [half.tobytes() for half in halves] == [
+        make("linocut", 0, 64).tobytes() for make in (drawings.plan, drawings.draw)
+    ]
+    out = tmp_path / "all"
+    assert drawings.main(["--plans", "--out", str(out), "--size", "64"]) == 0
+    assert {path.stem for path in out.iterdir()} == {*drawings.BOLD}
 
 
 def test_lines_keep_apart_and_stay_in_their_part() -> None:
@@ -63,6 +95,7 @@ def test_the_command_draws_what_is_named(tmp_path: Path) -> None:
         (["stipple", "mosaic"], f"no drawing 'mosaic'; there are {', '.join(drawings.TECHNIQUES)}"),
         (["--size", "20"], "--size must be at least 64, got 20"),
         (["--seed", "-1"], "--seed must be at least 0, got -1"),
+        (["paper-cut", "--plans"], "'paper-cut' has no plan; these have one: ink-hatching"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(

@@ -2,22 +2,26 @@
 
     python train/distil.py --teacher my-network --photos my-photos --out runs/my-style
 
+    python train/distil.py --teacher my-microast --style-image work.jpg --photos my-photos
+
 The teacher is any network here that repaints a picture at its own size, such as fast neural
-style's (`stylesr import` brings the community's), CycleGAN's or pix2pix's. What comes of it is a
-style like all others: it enlarges in the same pass, has strengths and mixes, and its tiles agree.
+style's (`stylesr import` brings the community's), CycleGAN's or pix2pix's, or one that is shown a
+work and paints like it (MicroAST). What comes of it is a style like all others: it enlarges in the
+same pass, has strengths and mixes, and its tiles agree.
 The teacher sees the photo, the student only what is left of it when it is reduced: distillation
 (Hinton et al., 2015, https://arxiv.org/abs/1503.02531) of a picture's painter.
 
-The line runs on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
+The lines run on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
 several. Stop it with Ctrl-C when you like and add `--resume` to go on. See train/README.md.
 """
 
 import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from accelerate import Accelerator
@@ -59,11 +63,12 @@ class Recipe:
 
     teacher: str  # a network that paints at a picture's own size: a name, a folder or a Hub id
     photos: list[str]  # folders of photos to paint
+    style_image: list[str] = field(default_factory=list)  # works, for a teacher that is shown some
     out: str = "runs/distilled"
     base: str = "photo"  # the model from which the style starts and with which it blends
     init: str = ""  # a trained style to go on from; "" for the base
     perceptual: str = ""  # the perceptual network; fetched once when left out
-    side: int = 768  # longest side to which larger photos are reduced before they are painted
+    side: int = 768  # longest side to which larger photos, and works, are reduced
     factors: list[int] = field(default_factory=lambda: [4, 4, 2, 1])  # by their shares
     steps: int = 2000
     batch: int = 4
@@ -155,7 +160,8 @@ def main(recipe: Recipe) -> None:
         for p in load_folder(folder, at_least=recipe.crop, at_most=recipe.side)
     ]
     with accelerator.autocast():
-        pairs = [with_painting(teacher, p) for p in tqdm(photos, "teacher", disable=None)]
+        bar = tqdm(photos, "teacher", disable=None)
+        pairs = [with_painting(teacher, photo, n) for n, photo in enumerate(bar)]
     length = recipe.steps * items
     crops = RandomCrops(pairs, recipe.crop, length, recipe.seed, reduce=0, upright=True)
     rest = Subset(crops, range(done * items, len(crops)))
@@ -306,23 +312,48 @@ def check(recipe: Recipe) -> None:
         raise InputError("--patience needs --preview-photos, on which the style is measured")
 
 
-def load_teacher(recipe: Recipe) -> Generator:
+class Teacher(nn.Module):
+    """A network that paints; one that is shown works sees them in turn.
+
+    Args:
+        network: it keeps a picture's size.
+        works: (1, 3, H, W) each, RGB in [0, 1]; none for a network that is not shown any.
+    """
+
+    def __init__(self, network: Generator, works: Sequence[Tensor] = ()) -> None:
+        super().__init__()
+        self.network = network
+        self.works = works
+
+    def forward(self, photo: Tensor, turn: int = 0) -> Tensor:
+        """(N, 3, H, W) to the same, by the work whose turn it is."""
+        shown = [self.works[turn % len(self.works)].to(photo.device)] if self.works else []
+        return cast(Tensor, self.network(photo, *shown))
+
+
+def load_teacher(recipe: Recipe) -> Teacher:
     """The network that is to be imitated; it must keep a picture's size."""
-    teacher = Generator.from_pretrained(recipe.teacher)
-    if teacher.scales != (1,) or not teacher.paints:
+    network = Generator.from_pretrained(recipe.teacher).eval().requires_grad_(False)
+    kind = f"--teacher {recipe.teacher} is a {type(network).__name__}"
+    if network.scales != (1,) or not network.paints:
         raise InputError(
-            f"--teacher {recipe.teacher} is a {type(teacher).__name__}; it takes a network that "
-            "paints at a picture's own size alone, such as a TransformerNet"
+            f"{kind}; it takes a network that paints at a picture's own size alone, such as a "
+            "TransformerNet"
         )
-    return teacher.eval().requires_grad_(False)
+    if network.needs_style and not recipe.style_image:
+        raise InputError(f"{kind}, which paints like a work; show it one with --style-image")
+    if recipe.style_image and not network.needs_style:
+        raise InputError(f"{kind}, which is shown no work; leave --style-image out")
+    works = [load_rgb(path, at_most=recipe.side)[None] / 255 for path in recipe.style_image]
+    return Teacher(network, works)
 
 
 @torch.no_grad()
-def with_painting(teacher: Generator, photo: Tensor) -> Tensor:
+def with_painting(teacher: Teacher, photo: Tensor, turn: int) -> Tensor:
     """(6, H, W) uint8: a photo (3, H, W), cut to what the teacher takes, and what that paints."""
-    photo = fitted(photo, teacher.multiple_of(1))
-    x = photo[None].to(teacher.device).float() / 255
-    painted = teacher(x.contiguous(memory_format=torch.channels_last)).float()
+    photo = fitted(photo, teacher.network.multiple_of(1))
+    x = photo[None].to(teacher.network.device).float() / 255
+    painted = teacher(x.contiguous(memory_format=torch.channels_last), turn).float()
     return torch.cat([photo, to_levels(painted[0]).to(torch.uint8).cpu()])
 
 
@@ -336,16 +367,16 @@ def fitted(picture: Tensor, multiple: int) -> Tensor:
 def look(
     out: Path,
     step: int,
-    teacher: Generator,
+    teacher: Teacher,
     painter: Painter,
     vgg: DistilledVGG19,
     photos: list[Path],
 ) -> float:
     """Draw photos by both, and return how far they are from each other: less is better."""
     rows, total = [], 0.0
-    multiple = max(16, teacher.multiple_of(1))
+    multiple = max(16, teacher.network.multiple_of(1))
     for path in photos:
-        photo = fitted(load_rgb(path)[None].to(teacher.device).float() / 255, multiple)
+        photo = fitted(load_rgb(path)[None].to(teacher.network.device).float() / 255, multiple)
         photo = photo.contiguous(memory_format=torch.channels_last)
         small = downscale(photo, 4).clamp(0, 1)
         columns = [

@@ -2,10 +2,12 @@
 
     python train/drawings.py --out drawings                         # all of them
     python train/drawings.py glass-mosaic --out drawings --seed 3
+    python train/drawings.py gouache --plans --out pairs            # beside what they are of
 
 Each picture is a landscape made up from its seed (`landscape`: a sun, bands of sky, hills, a river,
 a tree, reeds) that a technique then renders. Strokes are 2 to 40 pixels wide at any size. The same
-name, seed and size draw the same picture.
+name, seed and size draw the same picture. `--plans` puts the landscape to the left of it, each part
+in one flat colour: pairs for pix2pix (`train/translation.py`).
 """
 
 import argparse
@@ -370,10 +372,13 @@ def at(field: NDArray[Any], points: Array) -> NDArray[Any]:
 
 # -- techniques: each gives (size × FINE) RGB in [0, 1] -------------------------------------------
 
+# Of the scene that a technique draws first, and then renders; paper-cut has none, but layers.
+BOLD = {"ink-hatching": 1.25, "glass-mosaic": 2.4, "stipple": 1.9, "linocut": 2.0, "gouache": 1.0}
+
 
 def ink_hatching(rng: Rng, n: int) -> Array:
     """Pen on warm paper: hatching along the forms, crossed again and again where it is dark."""
-    view = scene(rng, n, 1.25)
+    view = scene(rng, n, BOLD["ink-hatching"])
     dark = np.where(view.kind == TREE, 0.97, 1 - view.tone).clip(0, 1).astype(np.float32)
     wobble = 0.12 * noise(rng, n, 14, 2)
     width = (1.6 + 0.6 * noise(rng, n, 9)).clip(0.6, 3)
@@ -397,7 +402,7 @@ def ink_hatching(rng: Rng, n: int) -> Array:
 
 def glass_mosaic(rng: Rng, n: int) -> Array:
     """Stained glass: panes along the forms, small and large, held by lead."""
-    view = scene(rng, n, 2.4)
+    view = scene(rng, n, BOLD["glass-mosaic"])
     size = (
         np.where(view.kind == SUN, 1.4, 1)
         * FINE
@@ -487,7 +492,7 @@ def paper_cut(rng: Rng, n: int) -> Array:
 
 def stipple(rng: Rng, n: int) -> Array:
     """Dots of three inks, never on a grid; paper dots where the ink is nearly solid."""
-    view = scene(rng, n, 1.9)
+    view = scene(rng, n, BOLD["stipple"])
     image = ramp(colours("f1e6cf", "faf4e6"), 0.5 + 0.3 * noise(rng, n, 5, 3))
     dark, third = 1 - view.tone, view.part % 3
     plain = np.isin(view.kind, (SKY, HILL))
@@ -526,7 +531,7 @@ def dots(rng: Rng, amount: Array) -> Array:
 
 def linocut(rng: Rng, n: int) -> Array:
     """A black block carved with the gouge, printed over two colours."""
-    view = scene(rng, n, 2.0)
+    view = scene(rng, n, BOLD["linocut"])
     tone = np.clip(view.tone + 0.06 * noise(rng, n, 10, 2), 0, 1)
     tone = np.where(view.kind == TREE, 0.2, tone).astype(np.float32)
     apart = (7.5 + 2.2 * noise(rng, n, 4)).clip(5, 13)
@@ -549,7 +554,7 @@ def linocut(rng: Rng, n: int) -> Array:
 
 def gouache(rng: Rng, n: int) -> Array:
     """Opaque dabs in a bold palette, broad ones first, that follow the forms."""
-    view = scene(rng, n)
+    view = scene(rng, n, BOLD["gouache"])
     palettes = {
         SKY: colours("1b1f5e", "3b3fa3", "4f7fd0", "f08fa0", "ffc27a", "fff0b8"),
         SUN: colours("ff5a36", "ffd84a"),
@@ -603,20 +608,65 @@ def draw(name: str, seed: int = 0, size: int = 1024) -> Image.Image:
         InputError: there is no such drawing, the seed is negative or the size too small.
     """
     check([name], seed, size)
-    rng = np.random.default_rng([seed, *name.encode()])  # a landscape of its own
-    image = reduced(TECHNIQUES[name](rng, size * FINE))
-    return Image.fromarray((255 * image.clip(0, 1) + 0.5).astype(np.uint8))
+    return as_image(TECHNIQUES[name](generator(name, seed), size * FINE))
 
 
-def check(names: list[str], seed: int, size: int) -> None:
+def plan(name: str, seed: int = 0, size: int = 1024) -> Image.Image:
+    """The landscape of that drawing, each part in one colour that says its kind and its tone.
+
+    Raises:
+        InputError: as of `draw`, and for a technique without a scene.
+    """
+    check([name], seed, size, plans=True)
+    view = scene(generator(name, seed), size * FINE, BOLD[name])
+    image = np.zeros((*view.part.shape, 3), np.float32)
+    for number in np.unique(view.part):
+        where = view.part == number
+        palette = PLAN[int(view.kind[where][0])]
+        image[where] = ramp(palette, view.tone[where].mean())
+    return as_image(image)
+
+
+PLAN = {
+    SKY: colours("1c2f6b", "a9cbf2"),
+    SUN: colours("d99a00", "ffe14d"),
+    HILL: colours("0f3d1c", "a9dd8b"),
+    WATER: colours("005a64", "7fe3e6"),
+    TREE: colours("40210f", "a9764f"),
+    LEAF: colours("6e0f3a", "f59ac0"),
+}
+
+
+def generator(name: str, seed: int) -> Rng:
+    """Of all that is random in a drawing; each technique has landscapes of its own."""
+    return np.random.default_rng([seed, *name.encode()])
+
+
+def as_image(picture: Array) -> Image.Image:
+    """Of RGB in [0, 1], FINE times as large."""
+    return Image.fromarray((255 * reduced(picture).clip(0, 1) + 0.5).astype(np.uint8))
+
+
+def check(names: list[str], seed: int, size: int, plans: bool = False) -> None:
     """Refuse what cannot be drawn."""
+    known = BOLD if plans else TECHNIQUES
     for name in names:
         if name not in TECHNIQUES:
             raise InputError(f"there is no drawing '{name}'; there are {', '.join(TECHNIQUES)}")
+        if name not in known:
+            raise InputError(f"'{name}' has no plan; these have one: {', '.join(known)}")
     if seed < 0:
         raise InputError(f"--seed must be at least 0, got {seed}")
     if size < 64:
         raise InputError(f"--size must be at least 64, got {size}")
+
+
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two pictures of one size as one."""
+    both = Image.new("RGB", (left.width + right.width, left.height))
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width, 0))
+    return both
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -628,14 +678,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", default="drawings", help="folder (default: drawings)")
     parser.add_argument("--seed", type=int, default=0, help="another one, another picture")
     parser.add_argument("--size", type=int, default=1024, help="sides in pixels (default: 1024)")
+    parser.add_argument("--plans", action="store_true", help="each beside its landscape's plan")
     options = parser.parse_args(argv)
-    names = options.names or list(TECHNIQUES)
+    names = options.names or list(BOLD if options.plans else TECHNIQUES)
+    which = options.seed, options.size
     try:
-        check(names, options.seed, options.size)
+        check(names, *which, options.plans)
         for name in names:
             path = Path(options.out, f"{name}.png")
             path.parent.mkdir(parents=True, exist_ok=True)
-            draw(name, options.seed, options.size).save(path)
+            picture = draw(name, *which)
+            if options.plans:
+                picture = beside(plan(name, *which), picture)
+            picture.save(path)
             print(path)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
