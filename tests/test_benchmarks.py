@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stylesr import training
-from stylesr.models import CompactNet, StyleSRNet, TransformerNet
+from stylesr.models import CompactNet, StyleSRNet, TransformerNet, UNetGenerator
 from stylesr.models.discriminators import VGGDiscriminator
 from stylesr.picture import Picture, to_pil
 from tests import tiny, tiny_features
@@ -23,6 +23,7 @@ from tests.benchmarks import (
     gan_losses,
     grain,
     live,
+    pairs,
     quality_and_speed,
     temporal,
     throughput,
@@ -344,3 +345,36 @@ def test_grain_is_averaged_away(
     plain, averaged, *_ = (float(figure) for figure in re.findall(r"([\d.]+), coarse", row))
     assert 6 < plain < 9 and averaged < 0.8 * plain
     assert len(list(out.iterdir())) == 4
+
+
+def test_pairs_are_compared_with_each_colours_mean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of pairs in which red becomes grey (as it was in the mean) and black becomes white."""
+    for folder, tones in (("known", (90, 110)), ("new", (120,))):
+        (tmp_path / folder).mkdir()
+        for tone in tones:
+            pair = Image.new("RGB", (128, 64), (255, 255, 255))
+            pair.paste((200, 0, 0), (32, 0, 64, 64))
+            pair.paste((0, 0, 0), (0, 0, 32, 64))
+            pair.paste((tone,) * 3, (96, 0, 128, 64))
+            pair.save(tmp_path / folder / f"{tone}.png")
+    torch.manual_seed(0)
+    UNetGenerator(4, levels=3).save_pretrained(tmp_path / "net")
+    known, new, net = (str(tmp_path / name) for name in ("known", "new", "net"))
+    pairs.main([net, "--pairs", known, "--held-out", new])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| 1 held-out pairs | levels |"
+    given = (255 + (200 - 120 + 2 * 120) / 3) / 2
+    assert lines[2] == f"| the given itself | {given:.1f} |"
+    assert lines[3] == "| each colour's mean | 10.0 |", "half of the picture is 20 off"
+    assert re.fullmatch(r"\| the network \| \d+\.\d \|", lines[4])
+
+
+def test_a_colour_that_no_pair_has_becomes_what_the_nearest_does() -> None:
+    table = pairs.Colours()
+    picture = torch.zeros(3, 2, 2, dtype=torch.uint8)
+    table.learn(picture, picture + 50)
+    table.learn(picture + 255, picture + 100)
+    given = torch.full((1, 3, 2, 2), 0.9)
+    assert torch.equal(table.apply(given), torch.full_like(given, 100 / 255))
