@@ -49,7 +49,7 @@ from stylesr.losses.perceptual import (
     phase_loss,
     relative_gram_loss,
 )
-from stylesr.models import Generator, StyleSRNet
+from stylesr.models import Generator, MicroAST, StyleSRNet
 from stylesr.models.discriminators import PatchDiscriminator
 from stylesr.models.wrappers import Painter
 from stylesr.picture import Picture, to_levels, to_pil
@@ -119,7 +119,7 @@ def main(recipe: Recipe) -> None:
     )
     device = accelerator.device
     torch.manual_seed(recipe.seed)
-    teacher = load_teacher(recipe).to(device, memory_format=torch.channels_last)
+    teacher = load_teacher(recipe).to(device)
     base = StyleSRNet.from_pretrained(recipe.base, map_location=device)
     model = training.descendant(base, recipe.base, recipe.init)
     if not recipe.init:
@@ -324,11 +324,16 @@ class Teacher(nn.Module):
         super().__init__()
         self.network = network
         self.works = works
+        self.seen: dict[int, Any] = {}  # what the network keeps of each work
 
     def forward(self, photo: Tensor, turn: int = 0) -> Tensor:
         """(N, 3, H, W) to the same, by the work whose turn it is."""
-        shown = [self.works[turn % len(self.works)].to(photo.device)] if self.works else []
-        return cast(Tensor, self.network(photo, *shown))
+        if not isinstance(self.network, MicroAST):
+            return cast(Tensor, self.network(photo))
+        turn %= len(self.works)
+        if turn not in self.seen:
+            self.seen[turn] = self.network.encode_style(self.works[turn].to(photo.device))
+        return self.network(photo, self.seen[turn])
 
 
 def load_teacher(recipe: Recipe) -> Teacher:
@@ -340,9 +345,9 @@ def load_teacher(recipe: Recipe) -> Teacher:
             f"{kind}; it takes a network that paints at a picture's own size alone, such as a "
             "TransformerNet"
         )
-    if network.needs_style and not recipe.style_image:
+    if isinstance(network, MicroAST) and not recipe.style_image:
         raise InputError(f"{kind}, which paints like a work; show it one with --style-image")
-    if recipe.style_image and not network.needs_style:
+    if recipe.style_image and not isinstance(network, MicroAST):
         raise InputError(f"{kind}, which is shown no work; leave --style-image out")
     works = [load_rgb(path, at_most=recipe.side)[None] / 255 for path in recipe.style_image]
     return Teacher(network, works)
@@ -353,7 +358,7 @@ def with_painting(teacher: Teacher, photo: Tensor, turn: int) -> Tensor:
     """(6, H, W) uint8: a photo (3, H, W), cut to what the teacher takes, and what that paints."""
     photo = fitted(photo, teacher.network.multiple_of(1))
     x = photo[None].to(teacher.network.device).float() / 255
-    painted = teacher(x.contiguous(memory_format=torch.channels_last), turn).float()
+    painted = teacher(x, turn).float()
     return torch.cat([photo, to_levels(painted[0]).to(torch.uint8).cpu()])
 
 
