@@ -51,6 +51,7 @@ from stylesr.losses.perceptual import (
 )
 from stylesr.models import Generator, MicroAST, StyleSRNet
 from stylesr.models.discriminators import PatchDiscriminator
+from stylesr.models.microast import Statistics, StyleCode
 from stylesr.models.wrappers import Painter
 from stylesr.picture import Picture, to_levels, to_pil
 from stylesr.previews import grid
@@ -103,6 +104,7 @@ class Recipe:
 R1_EVERY = 4  # steps; it changes slowly and costs a second gradient
 REACH = 3  # pixels by which a photo moves: below a trunk pixel, else it moves with it exactly
 GRAIN = 1.5 / 255  # of the moved one
+AVERAGED = 64  # photos of which a teacher that is shown works takes the statistics
 LAYERS = {"relu1_1": 0.2, "relu2_1": 0.5, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 
@@ -159,6 +161,7 @@ def main(recipe: Recipe) -> None:
         for folder in recipe.photos
         for p in load_folder(folder, at_least=recipe.crop, at_most=recipe.side)
     ]
+    teacher.prepare(photos)
     with accelerator.autocast():
         bar = tqdm(photos, "teacher", disable=None)
         pairs = [with_painting(teacher, photo, n) for n, photo in enumerate(bar)]
@@ -324,16 +327,36 @@ class Teacher(nn.Module):
         super().__init__()
         self.network = network
         self.works = works
-        self.seen: dict[int, Any] = {}  # what the network keeps of each work
+        self.known: list[tuple[StyleCode, list[Statistics]]] = []
 
-    def forward(self, photo: Tensor, turn: int = 0) -> Tensor:
+    @torch.no_grad()
+    def prepare(self, photos: Sequence[Tensor]) -> None:
+        """Read the works, and what photos (3, H, W), uint8, have on average.
+
+        By that it normalises them all: what it paints somewhere then depends on what is around, as
+        what the student paints does, and no photo's contrast is stretched.
+        """
+        if not isinstance(self.network, MicroAST):
+            return
+        network, some = self.network, photos[:: -(-len(photos) // AVERAGED)]
+        for work in self.works:
+            code = network.encode_style(work.to(network.device))
+            each = [network.statistics(self.batch(photo), code) for photo in some]
+            levels = (zip(*level, strict=True) for level in zip(*each, strict=True))
+            average = [tuple(torch.stack(x).mean(0) for x in level) for level in levels]
+            self.known.append((code, cast(list[Statistics], average)))
+
+    def batch(self, photo: Tensor) -> Tensor:
+        """(3, H, W), uint8, to (1, 3, h, w) in [0, 1], cut to what the network takes."""
+        photo = fitted(photo, self.network.multiple_of(1))
+        return photo[None].to(self.network.device).float() / 255
+
+    def forward(self, x: Tensor, turn: int = 0) -> Tensor:
         """(N, 3, H, W) to the same, by the work whose turn it is."""
         if not isinstance(self.network, MicroAST):
-            return cast(Tensor, self.network(photo))
-        turn %= len(self.works)
-        if turn not in self.seen:
-            self.seen[turn] = self.network.encode_style(self.works[turn].to(photo.device))
-        return self.network(photo, self.seen[turn])
+            return cast(Tensor, self.network(x))
+        code, average = self.known[turn % len(self.known)]
+        return self.network(x, code, by=average)
 
 
 def load_teacher(recipe: Recipe) -> Teacher:
@@ -356,10 +379,9 @@ def load_teacher(recipe: Recipe) -> Teacher:
 @torch.no_grad()
 def with_painting(teacher: Teacher, photo: Tensor, turn: int) -> Tensor:
     """(6, H, W) uint8: a photo (3, H, W), cut to what the teacher takes, and what that paints."""
+    painted = teacher(teacher.batch(photo), turn).float()[0]
     photo = fitted(photo, teacher.network.multiple_of(1))
-    x = photo[None].to(teacher.network.device).float() / 255
-    painted = teacher(x, turn).float()
-    return torch.cat([photo, to_levels(painted[0]).to(torch.uint8).cpu()])
+    return torch.cat([photo, to_levels(painted).to(torch.uint8).cpu()])
 
 
 def fitted(picture: Tensor, multiple: int) -> Tensor:

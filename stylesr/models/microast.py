@@ -5,7 +5,8 @@ means and deviations (AdaIN, Huang and Belongie, 2017, https://arxiv.org/abs/170
 convolutions are weighed by numbers read from the style.
 """
 
-from typing import ClassVar, NamedTuple, cast
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, TypeAlias, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,7 +14,9 @@ from torch.nn import functional as F
 from stylesr.errors import InputError
 from stylesr.models.base import Generator, check_range
 
-__all__ = ["MicroAST", "StyleCode"]
+__all__ = ["MicroAST", "Statistics", "StyleCode"]
+
+Statistics: TypeAlias = tuple[Tensor, Tensor]  # mean and deviation of each map: (N, C, 1, 1) each
 
 
 class StyleCode(NamedTuple):
@@ -83,13 +86,32 @@ class MicroAST(Generator):
         means, deviations = zip(*statistics, strict=True)
         return StyleCode(means, deviations, weights, biases)
 
-    def forward(self, x: Tensor, style: Tensor | StyleCode, scale: int = 1) -> Tensor:
+    def statistics(self, x: Tensor, style: StyleCode) -> list[Statistics]:
+        """What the style's means and deviations take the place of, in the order of the decoder.
+
+        Averaged over many photos and given to `forward`, they paint each place by what is around
+        it: no photo's contrast is stretched.
+
+        Args:
+            x, style: as for `forward`.
+        """
+        self.check_input(x, 1)
+        return self.decoder.restyled(self.content_encoder(x)[1], style)[1]
+
+    def forward(
+        self,
+        x: Tensor,
+        style: Tensor | StyleCode,
+        scale: int = 1,
+        by: Sequence[Statistics] | None = None,
+    ) -> Tensor:
         """Paint.
 
         Args:
             x: (N, 3, H, W), RGB in [0, 1]; H and W multiples of 4 from 8.
             style: a style image (N or 1, 3, H', W'), RGB in [0, 1], or what `encode_style` read.
             scale: 1.
+            by: `statistics` by which to normalise; None for the photo's own.
 
         Returns:
             (N, 3, H, W), about [0, 1] but not clamped.
@@ -102,7 +124,7 @@ class MicroAST(Generator):
         if len(code.means[0]) not in (1, len(x)):
             raise InputError(f"{len(code.means[0])} styles for {len(x)} pictures")
         _, content = self.content_encoder(x)
-        return cast(Tensor, self.decoder(content, code))
+        return cast(Tensor, self.decoder(content, code, by))
 
 
 class Encoder(nn.Module):
@@ -174,13 +196,23 @@ class Decoder(nn.Module):
             _conv(full, 3, 9),
         )
 
-    def forward(self, x: Tensor, style: StyleCode) -> Tensor:
-        """(N, 4C, h, w) of the content to (N, 3, 4h, 4w); from the style's depth upwards."""
+    def forward(
+        self, x: Tensor, style: StyleCode, by: Sequence[Statistics] | None = None
+    ) -> Tensor:
+        """(N, 4C, h, w) of the content to (N, 3, 4h, 4w)."""
+        return cast(Tensor, self.up(self.restyled(x, style, by)[0]))
+
+    def restyled(
+        self, x: Tensor, style: StyleCode, by: Sequence[Statistics] | None = None
+    ) -> tuple[Tensor, list[Statistics]]:
+        """(N, 4C, h, w) to the same, from the style's depth upwards; and what it normalised by."""
+        used: list[Statistics] = []
         for level, block in ((1, self.deep), (0, self.shallow)):
-            mean, deviation = _statistics(x)
+            mean, deviation = by[len(used)] if by else _statistics(x)
+            used.append((mean, deviation))
             x = (x - mean) / deviation * style.deviations[level] + style.means[level]
             x = block(x, (style.weights[level], style.biases[level]))
-        return cast(Tensor, self.up(x))
+        return x, used
 
 
 class ResidualBlock(nn.Module):
@@ -210,6 +242,5 @@ def _conv(
     )
 
 
-def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each map: (N, C, 1, 1) each."""
+def _statistics(x: Tensor) -> Statistics:
     return x.mean((2, 3), True), (x.var((2, 3), keepdim=True) + 1e-5).sqrt()

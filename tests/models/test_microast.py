@@ -43,6 +43,23 @@ def test_each_photo_can_have_its_own_style(model: Generator) -> None:
     torch.testing.assert_close(model(x, styles), each, atol=1e-5, rtol=0)
 
 
+def test_by_given_statistics_each_place_is_painted_by_what_is_around(model: Generator) -> None:
+    assert isinstance(model, MicroAST)
+    code = model.encode_style(STYLE)
+    x = torch.rand(1, 3, 40, 240, generator=torch.Generator().manual_seed(0))
+    own = model.statistics(x, code)
+    assert [tuple(mean.shape[2:]) for mean, _ in own] == [(1, 1), (1, 1)]
+    torch.testing.assert_close(model(x, code, by=own), model(x, code))
+    other = x.clone()
+    other[..., 160:] = 0
+    free, bound = (
+        (model(x, code, by=by) - model(other, code, by=by))[..., :40].abs().max()
+        for by in (None, own)
+    )
+    assert free > 1e-3
+    assert bound < 1e-5
+
+
 def test_styles_that_do_not_match_the_photos_are_refused(model: Generator) -> None:
     x = picture(model, 1, count=3)
     with pytest.raises(InputError, match="2 styles for 3 pictures"):
