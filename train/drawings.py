@@ -374,6 +374,15 @@ def at(field: NDArray[Any], points: Array) -> NDArray[Any]:
 
 # Of the scene that a technique draws first, and then renders; paper-cut has none, but layers.
 BOLD = {"ink-hatching": 1.25, "glass-mosaic": 2.4, "stipple": 1.9, "linocut": 2.0, "gouache": 1.0}
+# The colours of a plan, from dark to light.
+PLAN = {
+    SKY: colours("1c2f6b", "a9cbf2"),
+    SUN: colours("d99a00", "ffe14d"),
+    HILL: colours("0f3d1c", "a9dd8b"),
+    WATER: colours("005a64", "7fe3e6"),
+    TREE: colours("40210f", "a9764f"),
+    LEAF: colours("6e0f3a", "f59ac0"),
+}
 
 
 def ink_hatching(rng: Rng, n: int) -> Array:
@@ -625,16 +634,6 @@ def plan(name: str, seed: int = 0, size: int = 1024) -> Image.Image:
         palette = PLAN[int(view.kind[where][0])]
         image[where] = ramp(palette, view.tone[where].mean())
     return as_image(image)
-
-
-PLAN = {
-    SKY: colours("1c2f6b", "a9cbf2"),
-    SUN: colours("d99a00", "ffe14d"),
-    HILL: colours("0f3d1c", "a9dd8b"),
-    WATER: colours("005a64", "7fe3e6"),
-    TREE: colours("40210f", "a9764f"),
-    LEAF: colours("6e0f3a", "f59ac0"),
-}
 
 
 def generator(name: str, seed: int) -> Rng:

@@ -9,7 +9,7 @@ references are measured: the given picture itself, and the best that can be done
 each colour of the given (16 steps a channel) becomes the mean of what is wanted in its place in the
 pairs of the training; a colour that is not there becomes that of the nearest. `levels` is the mean
 absolute difference from the wanted picture in levels of 255, RGB; LPIPS is SqueezeNet's. Pictures
-are compared at 8 bits, with sides cut to multiples of 16.
+are compared at 8 bits, with sides cut to what the network takes.
 """
 
 import argparse
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lpips = LPIPS(*options.lpips) if options.lpips else None
     found: dict[str, list[list[float]]] = {}
     for path in find_pictures(options.held_out):
-        given, wanted = (cut(x, model) for x in load_pair(path, recipe).split(3))
+        pair = load_pair(path, recipe)[None].float() / 255
+        given, wanted = (fitted(x, model) for x in pair.split(3, 1))
         with torch.inference_mode():
             made = eight_bits(model(given)[0].float().clamp(0, 1))[None]
         results = {
@@ -87,12 +88,6 @@ class Colours:
         """Which colour of the table each pixel has, (H·W,)."""
         red, green, blue = (picture * 255).long().flatten(1) * STEPS // 256
         return (red * STEPS + green) * STEPS + blue
-
-
-def cut(picture: Tensor, model: Generator) -> Tensor:
-    """(1, 3, H, W) in [0, 1], of sides that the model takes and multiples of 16."""
-    height, width = (side // 16 * 16 for side in picture.shape[-2:])
-    return fitted(picture[None, :, :height, :width].float() / 255, model)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
