@@ -50,7 +50,10 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def options(material: Path, out: Path, method: str) -> list[str]:
     kind = "photos" if method == "cyclegan" else "pairs"
     text = f"--method {method} --photos {material}/{kind} --preview-photos {material}/{kind}"
-    text += f" --works {material}/works" if method == "cyclegan" else " --levels 3"
+    if method == "cyclegan":
+        text += f" --works {material}/works --cycle-noise 5"
+    else:
+        text += " --levels 3"
     text += " --previews 1 --channels 4 --blocks 1 --critic 4 --patch 46 --crop 48 --batch 2"
     text += " --replay 3 --lattice 1 --steps 4 --log-every 1 --save-every 2 --preview-every 2"
     return [*text.split(), "--out", str(out)]
@@ -134,6 +137,36 @@ def test_pix2pix_learns_its_pairs(
     assert figures[-1]["pixel"] < 0.8 * 255 / 3, "of two random pictures it is a third"
 
 
+def test_pix2pix_gives_grays_their_colours(
+    material: Path,
+    tmp_path: Path,
+    here: Here,  # noqa: F811
+) -> None:
+    """Of photos in which every gray has one colour."""
+    (tmp_path / "photos").mkdir()
+    ramp = np.linspace(0, 255, 72)[None].repeat(64, 0)
+    for name in "ab":
+        photo = np.stack([ramp, ramp / 2, ramp / 4], -1).astype(np.uint8)
+        Image.fromarray(photo).save(tmp_path / "photos" / f"{name}.png")
+        ramp = ramp[:, ::-1]
+    photos = str(tmp_path / "photos")
+    more = ["--gray", "--photos", photos, "--preview-photos", photos]
+    more += "--lr 5e-3 --steps 60 --preview-every 10 --ema 0.9 --dropout 0 --lattice 0".split()
+    assert here(translation, [*options(material, tmp_path / "x", "pix2pix"), *more]) == 0
+    figures = table(tmp_path / "x" / "figures.csv")
+    itself = np.abs(photo - (photo @ [0.299, 0.587, 0.114])[..., None]).mean()
+    assert figures[-1]["pixel"] < 0.5 * itself
+
+
+def test_the_gray_stands_beside_the_photo(noise: Callable[..., torch.Tensor]) -> None:
+    photo = (255 * noise(3, 5, 7)).byte()
+    gray, again = translation.beside_gray(photo).split(3)
+    assert torch.equal(again, photo)
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    expected = (photo.permute(1, 2, 0).float() @ weights).expand(3, 5, 7)
+    torch.testing.assert_close(gray.float(), expected, atol=0.51, rtol=0)
+
+
 def test_other_losses_and_bfloat16_work_as_well(
     material: Path,
     tmp_path: Path,
@@ -183,6 +216,9 @@ def test_a_run_goes_on_from_another(
         ("cyclegan", "--patch 60", "--patch must be 46 or 70, got 60"),
         ("cyclegan", "--patience 3", "--patience is of pix2pix"),
         ("cyclegan", "--cycle -1", "--cycle must be at least 0, got -1"),
+        ("cyclegan", "--cycle-noise -1", "--cycle-noise must be at least 0, got -1"),
+        ("cyclegan", "--gray", "--gray is of pix2pix"),
+        ("pix2pix", "--gray --swap", "without --swap"),
         ("cyclegan", "--works {}/none", "there is no folder"),
     ],
 )
@@ -222,15 +258,27 @@ def test_both_ways_are_six_calls(noise: Callable[..., torch.Tensor]) -> None:
     assert F.l1_loss(made.a_same, made.a_again) > 0
 
 
+def test_the_way_back_sees_through_noise(noise: Callable[..., torch.Tensor]) -> None:
+    there, back = ResnetGenerator(4, 1).eval(), ResnetGenerator(4, 1).eval()
+    a, b = noise(2, 3, 16, 16), noise(2, 3, 16, 16, seed=1)
+    torch.manual_seed(0)
+    made, clear = BothWays(there, back, noise=0.1)(a, b), BothWays(there, back)(a, b)
+    torch.manual_seed(0)
+    veil, other = (0.1 * torch.randn(2, 3, 16, 16) for _ in "ab")
+    torch.testing.assert_close(made.a_again, back(made.b + veil), atol=1e-5, rtol=0)
+    torch.testing.assert_close(made.b_again, there(made.a + other), atol=1e-5, rtol=0)
+    assert torch.equal(made.b, clear.b), "what is made and judged has none"
+
+
 @pytest.mark.slow
 def test_two_processes_train_as_one_with_their_batches(
     material: Path,
     tmp_path: Path,
     here: Here,  # noqa: F811
 ) -> None:
-    """Each has crops of its own. Earlier results are chosen by each for itself, so without them."""
+    """Each has crops of its own. What each draws for itself, earlier results and noise, is left out."""
     one, two = tmp_path / "one", tmp_path / "two"
-    alike = ["--replay", "0", "--lattice", "0"]  # whose slope in flat pictures is rounding
+    alike = ["--replay", "0", "--lattice", "0", "--cycle-noise", "0"]  # lattice: slopes of rounding
     torchrun(TRAIN / "translation.py", *options(material, two, "cyclegan"), *alike)
     assert json.loads((two / "recipe.json").read_text())["processes"] == 2
     more = [*options(material, one, "cyclegan"), *alike, "--batch", "4"]

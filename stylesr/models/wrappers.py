@@ -72,15 +72,29 @@ class Translated(NamedTuple):
 
 
 class BothWays(nn.Module):
-    """Two networks that translate into each other's kind, as CycleGAN trains them."""
+    """Two networks that translate into each other's kind, as CycleGAN trains them.
 
-    def __init__(self, there: nn.Module, back: nn.Module) -> None:
+    Args:
+        there, back: the networks.
+        noise: standard deviation of Gaussian noise, in units of [0, 1], through which the second
+            network has to see what the first one made. It drowns the faint dots in which they
+            otherwise tell each other what the picture was (Chu et al., 2017,
+            https://arxiv.org/abs/1712.02950).
+    """
+
+    def __init__(self, there: nn.Module, back: nn.Module, noise: float = 0.0) -> None:
         super().__init__()
         self.there = there
         self.back = back
+        self.noise = noise
 
     def forward(self, a: Tensor, b: Tensor) -> Translated:
         """(N, 3, H, W) of both kinds, by each of the networks and by one after the other."""
         as_b, b_same = self.there(torch.cat([a, b])).chunk(2)
         as_a, a_same = self.back(torch.cat([b, a])).chunk(2)
-        return Translated(as_b, as_a, self.back(as_b), self.there(as_a), a_same, b_same)
+        a_again, b_again = self.back(self.veiled(as_b)), self.there(self.veiled(as_a))
+        return Translated(as_b, as_a, a_again, b_again, a_same, b_same)
+
+    def veiled(self, x: Tensor) -> Tensor:
+        """Pictures behind noise."""
+        return x + self.noise * torch.randn_like(x) if self.noise else x
