@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stylesr.models import MicroAST, StyleSRNet, TransformerNet
+from stylesr.models import MicroAST, StyleSRNet, TransformerNet, UNetGenerator
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.resample import downscale
 from tests import tiny, tiny_features
@@ -41,6 +41,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     TransformerNet(channels=4, blocks=1).save_pretrained(folder / "teacher")
     MicroAST(channels=4).save_pretrained(folder / "shown")
+    UNetGenerator(4, levels=7).save_pretrained(folder / "coarse")
     save_file(tiny_features.weights(), str(folder / "vgg.safetensors"))
     return folder
 
@@ -158,6 +159,7 @@ def test_two_processes_distil_and_resume(material: Path, tmp_path: Path) -> None
         ("--teacher {material}/tiny-photo", "is a StyleSRNet; it takes a network that paints at"),
         ("--teacher {material}/nowhere", "nowhere"),
         ("--teacher {material}/shown", "is a MicroAST, which paints like a work; show it one with"),
+        ("--teacher {material}/coarse", "has sides of 128 pixels or more"),
         ("--style-image {material}/photos/a.png", "which is shown no work; leave --style-image"),
         ("--teacher {material}/shown --style-image a.jpg", "a.jpg"),
         ("--factors 4 3", "--factors takes (1, 2, 4), got 3"),

@@ -156,14 +156,16 @@ def main(recipe: Recipe) -> None:
 
     # -- the photos, and what the teacher makes of them: whole, as it is used ---------------------
     items = recipe.batch * accelerator.num_processes
+    multiple = teacher.network.multiple_of(1)  # photos are cut to it, and a crop has to be left
+    least = -(-recipe.crop // multiple) * multiple
     photos = [
         p
         for folder in recipe.photos
-        for p in load_folder(folder, at_least=recipe.crop, at_most=recipe.side)
+        for p in load_folder(folder, at_least=least, at_most=recipe.side)
     ]
     teacher.prepare(photos)
     with accelerator.autocast():
-        bar = tqdm(photos, "teacher", disable=None)
+        bar = tqdm(photos, "teacher", disable=not accelerator.is_main_process)
         pairs = [with_painting(teacher, photo, n) for n, photo in enumerate(bar)]
     length = recipe.steps * items
     crops = RandomCrops(pairs, recipe.crop, length, recipe.seed, reduce=0, upright=True)
