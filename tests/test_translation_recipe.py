@@ -137,36 +137,6 @@ def test_pix2pix_learns_its_pairs(
     assert figures[-1]["pixel"] < 0.8 * 255 / 3, "of two random pictures it is a third"
 
 
-def test_pix2pix_gives_grays_their_colours(
-    material: Path,
-    tmp_path: Path,
-    here: Here,  # noqa: F811
-) -> None:
-    """Of photos in which every gray has one colour."""
-    (tmp_path / "photos").mkdir()
-    ramp = np.linspace(0, 255, 72)[None].repeat(64, 0)
-    for name in "ab":
-        photo = np.stack([ramp, ramp / 2, ramp / 4], -1).astype(np.uint8)
-        Image.fromarray(photo).save(tmp_path / "photos" / f"{name}.png")
-        ramp = ramp[:, ::-1]
-    photos = str(tmp_path / "photos")
-    more = ["--gray", "--photos", photos, "--preview-photos", photos]
-    more += "--lr 5e-3 --steps 60 --preview-every 10 --ema 0.9 --dropout 0 --lattice 0".split()
-    assert here(translation, [*options(material, tmp_path / "x", "pix2pix"), *more]) == 0
-    figures = table(tmp_path / "x" / "figures.csv")
-    itself = np.abs(photo - (photo @ [0.299, 0.587, 0.114])[..., None]).mean()
-    assert figures[-1]["pixel"] < 0.5 * itself
-
-
-def test_the_gray_stands_beside_the_photo(noise: Callable[..., torch.Tensor]) -> None:
-    photo = (255 * noise(3, 5, 7)).byte()
-    gray, again = translation.beside_gray(photo).split(3)
-    assert torch.equal(again, photo)
-    weights = torch.tensor([0.299, 0.587, 0.114])
-    expected = (photo.permute(1, 2, 0).float() @ weights).expand(3, 5, 7)
-    torch.testing.assert_close(gray.float(), expected, atol=0.51, rtol=0)
-
-
 def test_other_losses_and_bfloat16_work_as_well(
     material: Path,
     tmp_path: Path,
@@ -217,8 +187,6 @@ def test_a_run_goes_on_from_another(
         ("cyclegan", "--patience 3", "--patience is of pix2pix"),
         ("cyclegan", "--cycle -1", "--cycle must be at least 0, got -1"),
         ("cyclegan", "--cycle-noise -1", "--cycle-noise must be at least 0, got -1"),
-        ("cyclegan", "--gray", "--gray is of pix2pix"),
-        ("pix2pix", "--gray --swap", "without --swap"),
         ("cyclegan", "--works {}/none", "there is no folder"),
     ],
 )
@@ -276,7 +244,7 @@ def test_two_processes_train_as_one_with_their_batches(
     tmp_path: Path,
     here: Here,  # noqa: F811
 ) -> None:
-    """Each has crops of its own. What each draws for itself, earlier results and noise, is left out."""
+    """Each has crops of its own; without earlier results and noise, which each draws for itself."""
     one, two = tmp_path / "one", tmp_path / "two"
     alike = ["--replay", "0", "--lattice", "0", "--cycle-noise", "0"]  # lattice: slopes of rounding
     torchrun(TRAIN / "translation.py", *options(material, two, "cyclegan"), *alike)

@@ -6,8 +6,7 @@
 
 CycleGAN needs no pairs, only pictures of both kinds, and learns both ways at once: photos become
 paintings and paintings photos. pix2pix learns from pairs, each one file with the given on the left
-and the wanted on the right (--swap where it is the other way round). With --gray they are photos,
-to which it learns to give their colours back.
+and the wanted on the right (--swap where it is the other way round).
 
 The lines run on a laptop's CPU and on a GPU; with `accelerate launch` in place of `python` on
 several. Stop with Ctrl-C when you like and add `--resume` to go on. See train/README.md.
@@ -28,7 +27,6 @@ from torch.utils.data import DataLoader, Dataset, StackDataset, Subset
 from tqdm import tqdm
 
 from stylesr import training
-from stylesr.colors import luma
 from stylesr.data.datasets import RandomCrops, find_pictures, load_folder, load_rgb
 from stylesr.errors import InputError
 from stylesr.losses.adversarial import GAN_LOSSES
@@ -49,7 +47,6 @@ class Recipe:
     out: str = "runs/translation"
     method: Literal["cyclegan", "pix2pix"] = "cyclegan"
     swap: bool = False  # pix2pix: the given is on the right
-    gray: bool = False  # pix2pix: `photos` are no pairs; what is given is the gray of each
     channels: int = 32  # the papers' networks have 64
     blocks: int = 6  # of cyclegan's networks, as published for small crops
     levels: int = 7  # of pix2pix's: it halves the crop so often
@@ -257,7 +254,15 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     paired = recipe.method == "pix2pix"
-    names = ("cycle", "identity", "pixel_weight", "adversarial", "lattice", "weight_decay", "cycle_noise")
+    names = (
+        "cycle",
+        "identity",
+        "pixel_weight",
+        "adversarial",
+        "lattice",
+        "weight_decay",
+        "cycle_noise",
+    )
     weights = dict.fromkeys(names, 0)
     crop = 72 if recipe.patch == 70 else 48
     training.check_run(recipe, batch=1, crop=crop, previews=1, replay=0, critic=1, **weights)
@@ -265,8 +270,6 @@ def check(recipe: Recipe) -> None:
         raise InputError(f"--patch must be 46 or 70, got {recipe.patch}")
     if paired and recipe.works:
         raise InputError("--works is of cyclegan; the pairs of pix2pix hold both kinds")
-    if recipe.gray and (not paired or recipe.swap):
-        raise InputError("--gray is of pix2pix, without --swap: the gray is what is given")
     if not paired and not recipe.works:
         raise InputError("cyclegan needs --works, folders of the other kind (or --method pix2pix)")
     if recipe.patience and not (paired and recipe.preview_photos):
@@ -305,17 +308,13 @@ def crops_of_both(recipe: Recipe, length: int) -> Dataset[Any]:
     def crops(pictures: list[Tensor], seed: int) -> RandomCrops:
         return RandomCrops(pictures, recipe.crop, length, seed, upright=True)
 
-    def load(folders: list[str], side: int) -> list[Tensor]:
-        return [p for f in folders for p in load_folder(f, at_least=recipe.crop, at_most=side)]
-
-    if recipe.gray:
-        pairs = [beside_gray(photo) for photo in load(recipe.photos, recipe.photo_side)]
-        return BothHalves(crops(pairs, recipe.seed))
     if recipe.method == "pix2pix":
         pairs = [load_pair(path, recipe) for f in recipe.photos for path in find_pictures(f)]
         return BothHalves(crops(pairs, recipe.seed))
-    photos = load(recipe.photos, recipe.photo_side)
-    works = load(recipe.works, recipe.work_side)
+    photos, works = (
+        [p for f in folders for p in load_folder(f, at_least=recipe.crop, at_most=side)]
+        for folders, side in ((recipe.photos, recipe.photo_side), (recipe.works, recipe.work_side))
+    )
     return StackDataset(crops(photos, recipe.seed), crops(works, recipe.seed + 1))
 
 
@@ -337,8 +336,6 @@ class BothHalves(Dataset[tuple[Tensor, Tensor]]):
 
 def load_pair(path: Path, recipe: Recipe) -> Tensor:
     """(6, H, W) uint8: the given picture, then the wanted one."""
-    if recipe.gray:
-        return beside_gray(load_rgb(path, at_most=recipe.photo_side))
     pair = load_rgb(path, at_most=2 * recipe.photo_side)
     width = pair.shape[2] // 2
     if min(pair.shape[1], width) < recipe.crop:
@@ -348,12 +345,6 @@ def load_pair(path: Path, recipe: Recipe) -> Tensor:
         )
     halves = [pair[..., :width], pair[..., -width:]]
     return torch.cat(halves[::-1] if recipe.swap else halves)
-
-
-def beside_gray(photo: Tensor) -> Tensor:
-    """(3, H, W) uint8 to (6, H, W): the photo's gray, as three equal channels, then the photo."""
-    gray = (255 * luma(photo[None].float() / 255)[0]).round().byte()
-    return torch.cat([gray.expand(3, -1, -1), photo])
 
 
 @torch.inference_mode()

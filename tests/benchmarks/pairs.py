@@ -4,7 +4,7 @@
         --lpips squeezenet1_1-features.safetensors lpips-squeeze-v0.1.safetensors
 
 Protocol. Each held-out pair is one file, the given picture on the left and the wanted one on the
-right, as `train/translation.py` takes them; with --gray a photo, whose gray is given. Beside what the network makes of the given, two
+right, as `train/translation.py` takes them. Beside what the network makes of the given, two
 references are measured: the given picture itself, and the best that can be done colour by colour:
 each colour of the given (16 steps a channel) becomes the mean of what is wanted in its place in the
 pairs of the training; a colour that is not there becomes that of the nearest. `levels` is the mean
@@ -31,14 +31,7 @@ STEPS = 16  # of a channel, in the table of colours
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table."""
     options = parse(arguments)
-    recipe = Recipe(
-        photos=[options.pairs],
-        method="pix2pix",
-        swap=options.swap,
-        gray=options.gray,
-        photo_side=options.photo_side,
-        crop=1,
-    )
+    recipe = Recipe(photos=[options.pairs], method="pix2pix", swap=options.swap, crop=1)
     table = Colours()
     for path in find_pictures(options.pairs):
         table.learn(*load_pair(path, recipe).split(3))
@@ -106,8 +99,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", required=True, help="those it was trained on")
     parser.add_argument("--held-out", required=True, help="others")
     parser.add_argument("--swap", action="store_true", help="the given is on the right")
-    parser.add_argument("--gray", action="store_true", help="photos, and the given is their gray")
-    parser.add_argument("--photo-side", type=int, default=640, help="as in the training")
     parser.add_argument("--lpips", nargs=2, metavar=("SQUEEZENET", "HEADS"), help="weights")
     return parser.parse_args(arguments)
 
