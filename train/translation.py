@@ -50,6 +50,7 @@ class Recipe:
     channels: int = 32  # the papers' networks have 64
     blocks: int = 6  # of cyclegan's networks, as published for small crops
     levels: int = 7  # of pix2pix's: it halves the crop so often
+    noise_levels: int = 0  # of pix2pix's: channels of noise, from which it can make strokes
     init: str = ""  # a model to go on from, and for cyclegan its way back
     init_back: str = ""
     photo_side: int = 640  # longest side to which larger pictures are reduced, of photos and pairs
@@ -286,7 +287,8 @@ def new_generator(recipe: Recipe, init: str) -> Generator:
     if recipe.method == "pix2pix":
         if init:
             return UNetGenerator.from_pretrained(init).train()
-        return weakened(UNetGenerator(recipe.channels, recipe.levels, recipe.dropout))
+        config = recipe.channels, recipe.levels, recipe.dropout, recipe.noise_levels
+        return weakened(UNetGenerator(*config))
     if init:
         return ResnetGenerator.from_pretrained(init).train()
     return weakened(ResnetGenerator(recipe.channels, recipe.blocks))

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from stylesr.errors import InputError
 from stylesr.models.base import Generator, check_range
+from stylesr.models.stylesr_net import noise_field
 
 __all__ = ["UNetGenerator"]
 
@@ -32,6 +33,9 @@ class UNetGenerator(Generator):
         levels: how often the size is halved, 2 to 8; as published 8, for pictures of 256 pixels.
         dropout: share of the features that training drops at the decoder's three lowest levels, 0
             to 0.9. The paper drops them in use as well, for variety; here a result repeats.
+        noise_levels: channels of seeded noise at half the size, 0 to 4, as published 0. Without
+            any, marks that no place in the picture calls for, such as strokes on a plain wall, can
+            only be a pattern. Training draws a seed for each picture; in use it is always 0.
 
     Raises:
         InputError: a value out of these bounds.
@@ -39,10 +43,13 @@ class UNetGenerator(Generator):
 
     scales = (1,)
 
-    def __init__(self, channels: int = 64, levels: int = 8, dropout: float = 0.5) -> None:
+    def __init__(
+        self, channels: int = 64, levels: int = 8, dropout: float = 0.5, noise_levels: int = 0
+    ) -> None:
         super().__init__()
         check_range("channels", channels, 4, 128)
         check_range("levels", levels, 2, 8)
+        check_range("noise_levels", noise_levels, 0, 4)
         if isinstance(dropout, bool) or not isinstance(dropout, int | float):
             raise InputError(f"dropout must be a number, got {dropout!r}")
         if not 0 <= dropout <= 0.9:
@@ -50,6 +57,9 @@ class UNetGenerator(Generator):
         self.size = 2**levels  # of what becomes a pixel
         widths = [channels * 2 ** min(level, 3) for level in range(levels)]
         self.first = nn.Conv2d(3, channels, 4, stride=2, padding=1)
+        self.noise_levels = noise_levels
+        if noise_levels:
+            self.noise = nn.Conv2d(noise_levels, channels, 3, padding=1, bias=False)
         self.down = nn.ModuleList(_down(before, after) for before, after in pairwise(widths[:-1]))
         self.lowest = nn.Conv2d(widths[-2], widths[-1], 4, stride=2, padding=1)  # may be a pixel
         self.up = nn.ModuleList()
@@ -92,6 +102,10 @@ class UNetGenerator(Generator):
         """
         self.check_input(x, scale)
         features = [self.first(2 * x - 1)]  # (N, C, H/2, W/2)
+        if self.noise_levels:
+            seeds = torch.randint(2**31, (len(x),)).tolist() if self.training else 0
+            field = noise_field(*features[0].shape[-2:], self.noise_levels, seeds, device=x.device)
+            features[0] = features[0] + self.noise(field.to(x.dtype))
         for down in self.down:
             features.append(down(F.leaky_relu(features[-1], 0.2)))
         x = self.lowest(F.leaky_relu(features[-1], 0.2))  # (N, 8C, H/2^levels, W/2^levels)

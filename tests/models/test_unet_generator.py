@@ -21,6 +21,26 @@ class TestUNetGenerator(GeneratorContract):
     ]
 
 
+class TestUNetGeneratorWithNoise(GeneratorContract):
+    model_class = UNetGenerator
+    tiny = {**TINY, "noise_levels": 2}
+    refused = [("noise_levels", -1), ("noise_levels", 5)]
+
+
+def test_noise_makes_places_differ_that_look_alike() -> None:
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    model = randomised(UNetGenerator(4, 2, 0.0, noise_levels=2))
+    x = flat.expand(2, -1, -1, -1)
+    here, there = ((..., slice(start, start + 16)) for start in (20, 28))  # whole pixels below
+    plain = randomised(UNetGenerator(4, 2))(flat)[..., 24:40, :]
+    torch.testing.assert_close(plain[here], plain[there], atol=1e-5, rtol=0)
+    noisy = model(flat)[..., 24:40, :]
+    assert not torch.allclose(noisy[here], noisy[there], atol=0.01)
+    assert torch.equal(model(flat), model(flat)), "in use a result repeats"
+    one, two = model.train()(x)
+    assert not torch.allclose(one, two), "in training each picture has noise of its own"
+
+
 def test_the_default_network_has_the_published_size() -> None:
     """54,413,955 with batch normalisation, whose gains and shifts are 9,280 of these."""
     assert sum(p.numel() for p in UNetGenerator().parameters()) == 54_413_955 - 9_280
