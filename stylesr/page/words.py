@@ -317,13 +317,13 @@ model made the picture (IPTC *digital source type*).
 
 ### The styles
 The networks were trained for this page, each from one painting whose rights have expired or from a
-picture of our own: *The Starry Night*, *Wheat field* and *The Night Café* (Vincent van Gogh, 1889,
-1889, 1888), *The Great Wave* (Katsushika Hokusai, about 1831), *The Scream* (Edvard Munch, 1893),
-*Water lilies* (Claude Monet, 1919), *Composition VII* (Wassily Kandinsky, 1913), *Udnie* (Francis
-Picabia, 1913), *Mondrian* (Piet Mondrian, about 1913), *Mosaic* (Robert Delaunay, 1906), *Woman
-with a hat* (Henri Matisse, 1905). *Gouache*, *Ink hatching* and *Linocut* are ours. Some learnt
-from another network what it makes of photos. Their cards tell what each was trained on and what
-was measured.
+picture of our own: *The Starry Night*, *Wheat field*, *Olive trees*, *The Night Café* and *Straw
+hat* (Vincent van Gogh, 1889, 1889, 1889, 1888, 1887), *The Great Wave* (Katsushika Hokusai, about
+1831), *The Scream* (Edvard Munch, 1893), *Water lilies* (Claude Monet, 1919), *Composition VII*
+(Wassily Kandinsky, 1913), *Udnie* (Francis Picabia, 1913), *Mondrian* (Piet Mondrian, about 1913),
+*Mosaic* (Robert Delaunay, 1906), *Woman with a hat* (Henri Matisse, 1905). *Gouache*, *Ink
+hatching* and *Linocut* are ours. Some learnt from another network what it makes of photos. Their
+cards tell what each was trained on and what was measured.
 
 ### A style of your own
 From one picture, with a folder of photos to practise on:
@@ -357,8 +357,10 @@ CHINESE = Words(
         "linocut": "麻胶版画",
         "mondrian": "蒙德里安",
         "night-cafe": "夜间咖啡馆",
+        "olive-trees": "橄榄树",
         "scream": "呐喊",
         "starry-night": "星月夜",
+        "straw-hat": "草帽自画像",
         "udnie": "乌德妮",
         "transformer-composition-vii": "快速风格网络",
         "water-lilies": "睡莲",
@@ -539,12 +541,12 @@ CHINESE = Words(
 写明设置，并注明图片由模型生成（IPTC *digital source type*）。
 
 ### 风格
-网络均为本页面训练，每种风格来自一幅版权已过期的画作或我们自己的图片：《星月夜》《麦田与柏树》与
-《夜间咖啡馆》（文森特·梵高，1889、1889、1888）、《神奈川冲浪里》（葛饰北斋，约 1831）、《呐喊》
-（爱德华·蒙克，1893）、《睡莲》（克劳德·莫奈，1919）、《构成第七号》与《乌德妮》（瓦西里·康定斯基、
-弗朗西斯·毕卡比亚，1913）、蒙德里安（皮特·蒙德里安，约 1913）、马赛克（罗贝尔·德劳内，1906）、
-《戴帽的妇人》（亨利·马蒂斯，1905）。其中几种是从另一网络对照片的绘制中学来的。水粉、墨线排线和
-麻胶版画是我们自己的作品。各模型卡片说明了训练数据与测量结果。
+网络均为本页面训练，每种风格来自一幅版权已过期的画作或我们自己的图片：《星月夜》《麦田与柏树》
+《橄榄树》《夜间咖啡馆》与《草帽自画像》（文森特·梵高，1889、1889、1889、1888、1887）、
+《神奈川冲浪里》（葛饰北斋，约 1831）、《呐喊》（爱德华·蒙克，1893）、《睡莲》（克劳德·莫奈，
+1919）、《构成第七号》与《乌德妮》（瓦西里·康定斯基、弗朗西斯·毕卡比亚，1913）、蒙德里安（皮特·蒙德
+里安，约 1913）、马赛克（罗贝尔·德劳内，1906）、《戴帽的妇人》（亨利·马蒂斯，1905）。其中几种是
+从另一网络对照片的绘制中学来的。水粉、墨线排线和麻胶版画是我们自己的作品。各模型卡片说明了训练数据与测量结果。
 
 ### 制作自己的风格
 只需一张图片和一个练习用的照片文件夹：
