@@ -104,7 +104,8 @@ class UNetGenerator(Generator):
         features = [self.first(2 * x - 1)]  # (N, C, H/2, W/2)
         if self.noise_levels:
             seeds = torch.randint(2**31, (len(x),)).tolist() if self.training else 0
-            field = noise_field(*features[0].shape[-2:], self.noise_levels, seeds, device=x.device)
+            height, width = features[0].shape[-2:]
+            field = noise_field(height, width, self.noise_levels, seeds, device=x.device)
             features[0] = features[0] + self.noise(field.to(x.dtype))
         for down in self.down:
             features.append(down(F.leaky_relu(features[-1], 0.2)))
