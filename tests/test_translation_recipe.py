@@ -53,7 +53,7 @@ def options(material: Path, out: Path, method: str) -> list[str]:
     if method == "cyclegan":
         text += f" --works {material}/works --cycle-noise 5"
     else:
-        text += " --levels 3"
+        text += " --levels 3 --noise-levels 1"
     text += " --previews 1 --channels 4 --blocks 1 --critic 4 --patch 46 --crop 48 --batch 2"
     text += " --replay 3 --lattice 1 --steps 4 --log-every 1 --save-every 2 --preview-every 2"
     return [*text.split(), "--out", str(out)]
@@ -109,14 +109,15 @@ def test_cyclegan_resumes_exactly(
     assert table(out / "figures.csv") == table(cycle_run / "figures.csv")
 
 
-def test_pix2pix_resumes_exactly_in_spite_of_dropout(
+def test_pix2pix_resumes_exactly_in_spite_of_dropout_and_noise(
     material: Path,
     tmp_path: Path,
     here: Here,  # noqa: F811
 ) -> None:
     straight = tmp_path / "straight"
     assert here(translation, options(material, straight, "pix2pix")) == 0
-    assert UNetGenerator.from_pretrained(straight / "model").config["levels"] == 3
+    config = UNetGenerator.from_pretrained(straight / "model").config
+    assert (config["levels"], config["noise_levels"]) == (3, 1)
     assert not (straight / "model-back").exists()
     assert all(row["pixel"] > 0 for row in table(straight / "losses.csv"))
     out = interrupted(straight, tmp_path / "resumed")
