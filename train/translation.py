@@ -255,18 +255,10 @@ def main(recipe: Recipe) -> None:
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     paired = recipe.method == "pix2pix"
-    names = (
-        "cycle",
-        "identity",
-        "pixel_weight",
-        "adversarial",
-        "lattice",
-        "weight_decay",
-        "cycle_noise",
-    )
-    weights = dict.fromkeys(names, 0)
+    names = ("cycle", "identity", "pixel_weight", "adversarial", "lattice", "weight_decay")
+    least = {**dict.fromkeys(names, 0), "cycle_noise": 0, "replay": 0}
     crop = 72 if recipe.patch == 70 else 48
-    training.check_run(recipe, batch=1, crop=crop, previews=1, replay=0, critic=1, **weights)
+    training.check_run(recipe, batch=1, crop=crop, previews=1, critic=1, **least)
     if recipe.patch not in (46, 70):
         raise InputError(f"--patch must be 46 or 70, got {recipe.patch}")
     if paired and recipe.works:
