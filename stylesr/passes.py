@@ -225,7 +225,7 @@ def run_pass(
             content = net.read(_copy(net, pixels, factor), factor)
             options = {"style": style, "content": content, "strength": strength}
         elif isinstance(net, InstanceNormalised) and not alone:  # alone it reads the same
-            net = net.pinned(_copy(net, pixels, factor))
+            net = net.pinned([_copy(net, pixels, factor)])
     height, width = step.source
     padded = _padded_size(net, step, phase)
     output = yield from tiling.run(

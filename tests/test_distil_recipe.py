@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from stylesr.models import MicroAST, StyleSRNet, TransformerNet, UNetGenerator
+from stylesr.models import Generator, MicroAST, StyleSRNet, TransformerNet, UNetGenerator
 from stylesr.pipeline import StyleSRPipeline
 from stylesr.resample import downscale
 from tests import tiny, tiny_features
@@ -133,14 +133,39 @@ def test_a_teacher_that_is_shown_works_paints_like_them_in_turn(
     assert not torch.allclose(teacher(x, 0), teacher(x, 1))
 
 
-class Reddened(TransformerNet):
+def test_a_teacher_paints_alike_places_alike_whatever_is_far_away() -> None:
+    random = torch.Generator().manual_seed(0)
+    photos = [torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8, generator=random) for _ in "12"]
+    torch.manual_seed(0)
+    network = TransformerNet(channels=4, blocks=1)
+    teacher = distil.Teacher(network)
+    x, other = (teacher.batch(photo) for photo in photos)
+    x[..., :64], other[..., :64] = 0.5, 0.5  # a wall, and beside it one thing or another
+    x[..., 64:] *= 0.2
+    wall = (..., slice(None), slice(24))
+    for conv in (part for part in network.modules() if isinstance(part, nn.Conv2d)):
+        conv.weight.data *= 100  # it paints in [0, 255]
+    assert (teacher(x)[wall] - teacher(other)[wall]).abs().max() > 0.01
+    teacher.prepare(photos)
+    torch.testing.assert_close(teacher(x)[wall], teacher(other)[wall])
+    torch.testing.assert_close(teacher(x), network.pinned(map(teacher.batch, photos))(x))
+
+
+class Reddened(Generator):
     """A teacher whose work is easily told."""
 
+    scales = (1,)
+    paints = True
+
     def __init__(self) -> None:
-        super().__init__(channels=4, blocks=1)
+        super().__init__()
+        self.red = nn.Parameter(torch.tensor([1.0, 0, 0]).view(3, 1, 1))
+
+    def receptive_field(self, scale: int) -> int:
+        return 0
 
     def forward(self, x: Tensor, scale: int = 1) -> Tensor:
-        return (x + x.new_tensor([1, 0, 0]).view(3, 1, 1)) / 2
+        return (x + self.red) / 2
 
 
 @pytest.mark.slow

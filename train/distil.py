@@ -51,6 +51,7 @@ from stylesr.losses.perceptual import (
 )
 from stylesr.models import Generator, MicroAST, StyleSRNet
 from stylesr.models.discriminators import PatchDiscriminator
+from stylesr.models.instance_norm import InstanceNormalised
 from stylesr.models.microast import Statistics, StyleCode
 from stylesr.models.wrappers import Painter
 from stylesr.picture import Picture, to_levels, to_pil
@@ -104,7 +105,7 @@ class Recipe:
 R1_EVERY = 4  # steps; it changes slowly and costs a second gradient
 REACH = 3  # pixels by which a photo moves: below a trunk pixel, else it moves with it exactly
 GRAIN = 1.5 / 255  # of the moved one
-AVERAGED = 64  # photos of which a teacher that is shown works takes the statistics
+AVERAGED = 64  # photos of which a teacher takes the statistics
 LAYERS = {"relu1_1": 0.2, "relu2_1": 0.5, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 
@@ -164,9 +165,8 @@ def main(recipe: Recipe) -> None:
         for p in load_folder(folder, at_least=least, at_most=recipe.side)
     ]
     teacher.prepare(photos)
-    with accelerator.autocast():
-        bar = tqdm(photos, "teacher", disable=not accelerator.is_main_process)
-        pairs = [with_painting(teacher, photo, n) for n, photo in enumerate(bar)]
+    bar = tqdm(photos, "teacher", disable=not accelerator.is_main_process)
+    pairs = [with_painting(teacher, photo, n) for n, photo in enumerate(bar)]
     length = recipe.steps * items
     crops = RandomCrops(pairs, recipe.crop, length, recipe.seed, reduce=0, upright=True)
     rest = Subset(crops, range(done * items, len(crops)))
@@ -320,6 +320,10 @@ def check(recipe: Recipe) -> None:
 class Teacher(nn.Module):
     """A network that paints; one that is shown works sees them in turn.
 
+    Once prepared, it normalises all photos by what they have on average. What it paints somewhere
+    then depends on what is around, as what the student paints does, and no photo's contrast is
+    stretched.
+
     Args:
         network: it keeps a picture's size.
         works: (1, 3, H, W) each, RGB in [0, 1]; none for a network that is not shown any.
@@ -333,14 +337,12 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def prepare(self, photos: Sequence[Tensor]) -> None:
-        """Read the works, and what photos (3, H, W), uint8, have on average.
-
-        By that it normalises them all: what it paints somewhere then depends on what is around, as
-        what the student paints does, and no photo's contrast is stretched.
-        """
-        if not isinstance(self.network, MicroAST):
-            return
+        """Read the works, and what photos (3, H, W), uint8, have on average."""
         network, some = self.network, photos[:: -(-len(photos) // AVERAGED)]
+        if isinstance(network, InstanceNormalised):
+            self.network = network.pinned(self.batch(photo) for photo in some)
+        if not isinstance(network, MicroAST):
+            return
         for work in self.works:
             code = network.encode_style(work.to(network.device))
             each = [network.statistics(self.batch(photo), code) for photo in some]

@@ -2,14 +2,19 @@
 
 Thumbnail instance normalisation (Chen et al., AAAI 2022, https://arxiv.org/abs/2103.11784): each
 tile is normalised by the means and variances that a small copy of the whole picture has, and no
-longer by its own. Then nothing reads the whole picture, and tiles agree.
+longer by its own. Then nothing reads the whole picture, and tiles agree. By the averages of many
+pictures, as batch normalisation has them, a place is painted by what is around it in any picture.
 """
 
 import copy
-from typing import Any, Self
+from collections.abc import Iterable
+from functools import partial
+from typing import Self
 
 import torch
 from torch import Tensor, nn
+
+from stylesr.errors import InputError
 
 __all__ = ["InstanceNormalised"]
 
@@ -21,32 +26,40 @@ class InstanceNormalised(nn.Module):
     """
 
     @torch.no_grad()
-    def pinned(self, picture: Tensor) -> Self:
-        """A copy of the network that normalises everything as it would normalise this picture.
+    def pinned(self, pictures: Iterable[Tensor]) -> Self:
+        """A copy of the network that normalises everything as it would these pictures on average.
 
         Args:
-            picture: (1, 3, H, W), RGB in [0, 1]: a photo, or a smaller copy of it, whose tiles are
-                to be painted. `forward` must take it.
+            pictures: (1, 3, H, W) each, RGB in [0, 1], of any sizes that `forward` takes. One, such
+                as a smaller copy of a photo whose tiles are to be painted; or many, by which no
+                photo's own contrast is stretched.
 
         Returns:
-            The copy, in eval mode; for this picture itself it gives what the network gives.
+            The copy, in eval mode; for a single picture it gives what the network gives.
 
         Raises:
-            InputError: wrong shape or type.
+            InputError: no picture; wrong shape or type.
         """
         net = copy.deepcopy(self).eval().requires_grad_(False)
         norms = [part for part in net.modules() if isinstance(part, nn.InstanceNorm2d)]
-        hooks = [norm.register_forward_hook(_keep_statistics) for norm in norms]
-        net(picture)
+        seen: list[list[Tensor]] = [[] for _ in norms]
+        hooks = [
+            norm.register_forward_pre_hook(partial(_note, notes))
+            for norm, notes in zip(norms, seen, strict=True)
+        ]
+        for picture in pictures:
+            net(picture)
         for hook in hooks:
             hook.remove()
-        for norm in norms:
-            norm.track_running_stats = True  # in eval mode: what was kept is used
+        for norm, notes in zip(norms, seen, strict=True):
+            if not notes:
+                raise InputError("no picture to normalise by; give one or more")
+            norm.running_var, norm.running_mean = torch.stack(notes).mean(0)
+            norm.track_running_stats = True  # in eval mode: what was noted is used
         return net
 
 
-def _keep_statistics(norm: nn.InstanceNorm2d, inputs: tuple[Any, ...], output: Tensor) -> None:
-    """Keep mean and variance of each of the input's channels."""
-    (x,) = inputs  # (1, C, H, W)
-    variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-    norm.running_mean, norm.running_var = mean.to(x), variance.to(x)
+def _note(notes: list[Tensor], norm: nn.InstanceNorm2d, inputs: tuple[Tensor]) -> None:
+    """Add variances and means, (2, C), of an input (1, C, H, W)."""
+    (x,) = inputs
+    notes.append(torch.stack(torch.var_mean(x.float(), (0, 2, 3), correction=0)).to(x))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from stylesr.errors import InputError, ModelError
 from stylesr.models import Generator
@@ -305,7 +305,7 @@ class InstanceNormalisedContract(GeneratorContract):
     @staticmethod
     def pinned(model: Generator) -> Generator:
         assert isinstance(model, InstanceNormalised)
-        return model.pinned(picture(model, 1, size=(48, 40)))
+        return model.pinned([picture(model, 1, size=(48, 40))])
 
     def test_no_pixel_beyond_the_receptive_field_matters(
         self, model: Generator, scale: int
@@ -319,10 +319,28 @@ class InstanceNormalisedContract(GeneratorContract):
         assert isinstance(model, InstanceNormalised)
         x, other = picture(model, 1, size=(40, 48)), picture(model, 1, size=(48, 40))
         before, state = model(x), {k: v.clone() for k, v in model.state_dict().items()}
-        torch.testing.assert_close(model.pinned(x)(x), before, atol=1e-5, rtol=0)
-        assert (model.pinned(other)(x) - before).abs().max() > 1e-3
+        torch.testing.assert_close(model.pinned([x])(x), before, atol=1e-5, rtol=0)
+        assert (model.pinned([other])(x) - before).abs().max() > 1e-3
         assert model.state_dict().keys() == state.keys(), "the copy alone keeps statistics"
         assert torch.equal(model(x), before)
+
+    def test_pinned_to_several_it_normalises_by_their_average(self, model: Generator) -> None:
+        assert isinstance(model, InstanceNormalised)
+        x, other = picture(model, 1, size=(40, 48)), picture(model, 1, size=(48, 40))
+        alone, second, both = (
+            model.pinned(some) for some in ([x], [other], (p for p in (x, other)))
+        )
+        torch.testing.assert_close(model.pinned([x, x])(x), model(x), atol=1e-5, rtol=0)
+        first = [
+            next(part for part in net.modules() if isinstance(part, nn.InstanceNorm2d))
+            for net in (alone, second, both)
+        ]
+        for kind in ("running_mean", "running_var"):
+            one, two, average = (getattr(norm, kind) for norm in first)
+            torch.testing.assert_close(average, (one + two) / 2)
+            assert not torch.allclose(one, two)
+        with pytest.raises(InputError, match="no picture to normalise by"):
+            model.pinned([])
 
     def test_not_pinned_tiles_differ(self, model: Generator) -> None:
         x, far = picture(model, 1, size=(256, 256)), (..., slice(128), slice(128))
