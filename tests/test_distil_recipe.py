@@ -132,6 +132,10 @@ def test_a_teacher_that_is_shown_works_paints_like_them_in_turn(
         torch.testing.assert_close(teacher(x, turn), network(x, code, by=average))
     assert not torch.allclose(teacher(x, 0), teacher(x, 1))
 
+    own = distil.Teacher(network, teacher.works, average=False)
+    own.prepare(photos)
+    torch.testing.assert_close(own(x, 3), network(x, codes[1]))
+
 
 def test_a_teacher_paints_alike_places_alike_whatever_is_far_away() -> None:
     random = torch.Generator().manual_seed(0)
@@ -149,6 +153,9 @@ def test_a_teacher_paints_alike_places_alike_whatever_is_far_away() -> None:
     teacher.prepare(photos)
     torch.testing.assert_close(teacher(x)[wall], teacher(other)[wall])
     torch.testing.assert_close(teacher(x), network.pinned(map(teacher.batch, photos))(x))
+    own = distil.Teacher(network, average=False)
+    own.prepare(photos)
+    assert torch.equal(own(x), network(x))
 
 
 class Reddened(Generator):

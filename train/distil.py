@@ -71,6 +71,8 @@ class Recipe:
     init: str = ""  # a trained style to go on from; "" for the base
     perceptual: str = ""  # the perceptual network; fetched once when left out
     side: int = 768  # longest side to which larger photos, and works, are reduced
+    # a teacher that normalises does so by what all photos have on average, or each has as its own
+    normalise: Literal["average", "own"] = "average"
     factors: list[int] = field(default_factory=lambda: [4, 4, 2, 1])  # by their shares
     steps: int = 2000
     batch: int = 4
@@ -320,35 +322,40 @@ def check(recipe: Recipe) -> None:
 class Teacher(nn.Module):
     """A network that paints; one that is shown works sees them in turn.
 
-    Once prepared, it normalises all photos by what they have on average. What it paints somewhere
-    then depends on what is around, as what the student paints does, and no photo's contrast is
-    stretched.
+    By averages it normalises all photos alike. What it paints somewhere then depends on what is
+    around, as what the student paints does, and no photo's contrast is stretched.
 
     Args:
         network: it keeps a picture's size.
         works: (1, 3, H, W) each, RGB in [0, 1]; none for a network that is not shown any.
+        average: normalise by what the photos have on average, and not each by its own.
     """
 
-    def __init__(self, network: Generator, works: Sequence[Tensor] = ()) -> None:
+    def __init__(
+        self, network: Generator, works: Sequence[Tensor] = (), average: bool = True
+    ) -> None:
         super().__init__()
         self.network = network
         self.works = works
-        self.known: list[tuple[StyleCode, list[Statistics]]] = []
+        self.average = average
+        self.known: list[tuple[StyleCode, list[Statistics] | None]] = []
 
     @torch.no_grad()
     def prepare(self, photos: Sequence[Tensor]) -> None:
         """Read the works, and what photos (3, H, W), uint8, have on average."""
         network, some = self.network, photos[:: -(-len(photos) // AVERAGED)]
-        if isinstance(network, InstanceNormalised):
+        if isinstance(network, InstanceNormalised) and self.average:
             self.network = network.pinned(self.batch(photo) for photo in some)
         if not isinstance(network, MicroAST):
             return
         for work in self.works:
-            code = network.encode_style(work.to(network.device))
-            each = [network.statistics(self.batch(photo), code) for photo in some]
-            levels = (zip(*level, strict=True) for level in zip(*each, strict=True))
-            average = [tuple(torch.stack(x).mean(0) for x in level) for level in levels]
-            self.known.append((code, cast(list[Statistics], average)))
+            code, average = network.encode_style(work.to(network.device)), None
+            if self.average:
+                each = [network.statistics(self.batch(photo), code) for photo in some]
+                levels = (zip(*level, strict=True) for level in zip(*each, strict=True))
+                means = [tuple(torch.stack(x).mean(0) for x in level) for level in levels]
+                average = cast(list[Statistics], means)
+            self.known.append((code, average))
 
     def batch(self, photo: Tensor) -> Tensor:
         """(3, H, W), uint8, to (1, 3, h, w) in [0, 1], cut to what the network takes."""
@@ -377,7 +384,7 @@ def load_teacher(recipe: Recipe) -> Teacher:
     if recipe.style_image and not isinstance(network, MicroAST):
         raise InputError(f"{kind}, which is shown no work; leave --style-image out")
     works = [load_rgb(path, at_most=recipe.side)[None] / 255 for path in recipe.style_image]
-    return Teacher(network, works)
+    return Teacher(network, works, average=recipe.normalise == "average")
 
 
 @torch.no_grad()
