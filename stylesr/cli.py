@@ -222,9 +222,10 @@ def _live(
     _tell(f"{last.painted} frames painted, {last.dropped} dropped, {rate:.1f} painted a second")
 
 
-def _models(as_json: bool, figures: bool, hub: bool) -> None:
-    if hub and figures:
-        raise InputError("--figures is of the models that come along; leave out --hub")
+def _models(as_json: bool, figures: bool, gallery: str | None, hub: bool) -> None:
+    if hub and (figures or gallery):
+        option = "--figures" if figures else "--gallery"
+        raise InputError(f"{option} is of the models that come along; leave out --hub")
     if hub:
         cli_hub.list_models(as_json)
         return
@@ -235,6 +236,9 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
         from stylesr.comparison import comparison
 
         print(comparison(bundled_names()), end="")
+        return
+    if gallery:
+        _draw_gallery(Path(gallery))
         return
     rows: list[dict[str, Any]] = []
     for name in bundled_names():
@@ -260,6 +264,20 @@ def _models(as_json: bool, figures: bool, hub: bool) -> None:
         scales = " ".join(f"×{scale}" for scale in row["scales"])
         size = f"{row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB"
         print(f"{row['name']:<20} {row['kind']:<9} {scales}  {size}  {row['description']}".rstrip())
+
+
+def _draw_gallery(path: Path) -> None:
+    from stylesr import previews
+    from stylesr.hub import bundled_folder, bundled_names
+    from stylesr.models import Generator, StyleSRNet
+
+    nets = {name: Generator.from_pretrained(name) for name in bundled_names()}
+    drawn = {
+        name: bundled_folder() / name / previews.PREVIEW_FILE
+        for name, net in nets.items()
+        if isinstance(net, StyleSRNet) and net.paints
+    }
+    path.write_bytes(previews.encode(previews.gallery(drawn), previews.GALLERY_BYTES))
 
 
 def _evaluate(
@@ -642,6 +660,9 @@ def _add_models(commands: Any) -> None:
         "--figures",
         action="store_true",
         help="cost and fidelity of those that enlarge, as a Markdown table for each factor",
+    )
+    form.add_argument(
+        "--gallery", metavar="FILE", help="draw a photo in all styles, from their previews, as WebP"
     )
     parser.add_argument("--hub", action="store_true", help="those that others have published")
 

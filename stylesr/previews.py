@@ -26,6 +26,7 @@ __all__ = [
     "draw_any_style",
     "encode",
     "find_photos",
+    "gallery",
     "grid",
     "sample",
 ]
@@ -33,6 +34,7 @@ __all__ = [
 PREVIEW_FILE = "preview.webp"
 CELL = (400, 300)  # of the preview, in pixels: width and height
 SMALL_CELL = (298, 298)  # of the preview of any style
+GALLERY_CELL, GALLERY_COLUMNS = (240, 240), 6
 SHEET_SIDE = 512  # most of a cell, in pixels
 SHEET_ROWS = 8
 SHEET_SCALES = (1, 2, 4)
@@ -40,6 +42,7 @@ SHEET_STRENGTHS = (0.0, 0.5, 1.0)
 GAP = 4
 HEAD = 28
 MAX_BYTES = 250_000
+GALLERY_BYTES = 400_000
 
 
 def draw(pipe: StyleSRPipeline, photos: Sequence[Path]) -> Image.Image:
@@ -96,6 +99,29 @@ def sample(preview: str | Path, column: int) -> Image.Image:
             raise InputError(f"{preview} is not laid out as previews.draw does it")
         left = column * (width + gap) + (width - height) // 2
         return sheet.crop((left, HEAD, left + height, HEAD + height)).convert("RGB")
+
+
+def gallery(previews: Mapping[str, str | Path]) -> Image.Image:
+    """One photo in many styles, each under its name; the first without a style.
+
+    Args:
+        previews: files of pictures by `draw`, by the names of their styles; one or more. The photo
+            is the first of each: they must have been drawn of the same.
+
+    Raises:
+        InputError: one is laid out in another way.
+        OSError: one cannot be read.
+    """
+    cells = {"bicubic": sample(next(iter(previews.values())), 0)}
+    cells |= {name: sample(preview, 2) for name, preview in previews.items()}
+    titled = [grid([[cell.resize(GALLERY_CELL)]], [name]) for name, cell in cells.items()]
+    width, height = titled[0].size
+    columns, rows = min(len(titled), GALLERY_COLUMNS), -(-len(titled) // GALLERY_COLUMNS)
+    sheet = Image.new("RGB", (columns * (width + GAP) - GAP, rows * (height + GAP) - GAP), "white")
+    for place, cell in enumerate(titled):
+        row, column = divmod(place, GALLERY_COLUMNS)
+        sheet.paste(cell, (column * (width + GAP), row * (height + GAP)))
+    return sheet
 
 
 def contact_sheet(pipe: StyleSRPipeline, photos: str | Path) -> Image.Image:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from stylesr import cards, evaluation, releases
+from stylesr import cards, cli, evaluation, releases
 from stylesr.errors import InputError, ModelError
 from stylesr.evaluation import Report, Row
 from stylesr.hub import bundled_folder, bundled_names
@@ -419,3 +420,13 @@ def test_committed_previews_are_small_pictures(name: str) -> None:
     assert path.stat().st_size <= 250_000
     with Image.open(path, formats=["WEBP"]) as image:
         assert 1100 <= image.width <= 1300
+
+
+def test_the_gallery_shows_the_committed_previews(tmp_path: Path) -> None:
+    assert cli.main(["models", "--gallery", str(tmp_path / "gallery.webp")]) == 0
+    drawn, committed = (
+        np.asarray(Image.open(folder / "gallery.webp").convert("RGB"), dtype=float)
+        for folder in (tmp_path, bundled_folder())
+    )
+    assert drawn.shape == committed.shape
+    assert abs(drawn - committed).mean() < 1, "run stylesr models --gallery hub_cards/gallery.webp"

@@ -527,9 +527,12 @@ def test_shrink_refuses_what_it_cannot_do(
     assert re.fullmatch(rf"stylesr: error: .*{message}.*\n", capsys.readouterr().err)
 
 
-def test_figures_are_not_of_the_hub(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("models", "--hub", "--figures") == 2
-    assert "--figures is of the models that come along" in capsys.readouterr().err
+@pytest.mark.parametrize("option", [["--figures"], ["--gallery", "all.webp"]])
+def test_figures_and_gallery_are_not_of_the_hub(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("models", "--hub", *option) == 2
+    assert f"{option[0]} is of the models that come along" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 from torch import Tensor
 
 from stylesr import evaluation, previews, releases
@@ -349,6 +349,30 @@ def test_pieces_come_from_the_middle_at_full_size() -> None:
     piece = previews._middle(image, (10, 6))
     assert piece.size == (10, 6)
     assert [piece.getpixel((0, r))[0] for r in range(6)] == [125 + r for r in range(6)]
+
+
+def test_a_gallery_shows_the_photo_and_then_each_style_of_it(tmp_path: Path) -> None:
+    colors = {"one": "red", "two": "lime", "three": "blue"}
+    for name, color in colors.items():
+        row = [Image.new("RGB", previews.CELL, c) for c in ("gray", "white", color)]
+        previews.grid([row, row], ["before", "half", "full"]).save(tmp_path / f"{name}.png")
+    names = [*colors, "one", "two", "three", "one"]
+    drawn = {f"{name} {n}": tmp_path / f"{name}.png" for n, name in enumerate(names)}
+    gallery = previews.gallery(drawn)
+    side, step = 240, 240 + previews.GAP
+    assert gallery.size == (6 * step - 4, 2 * (previews.HEAD + step) - 4), "eight cells, six a row"
+    for place, name in enumerate(["gray", *(colors[name] for name in names)]):
+        row, column = divmod(place, 6)
+        left, top = column * step, row * (previews.HEAD + step) + previews.HEAD
+        cell = gallery.crop((left, top, left + side, top + side))
+        assert cell.getcolors() == [(side * side, ImageColor.getrgb(name))]
+    with pytest.raises(InputError, match="is not laid out as"):
+        previews.gallery({"sheet": save_blank(tmp_path / "blank.png")})
+
+
+def save_blank(path: Path) -> Path:
+    Image.new("RGB", (500, 500)).save(path)
+    return path
 
 
 def test_a_photo_model_with_a_base_shows_pieces_at_full_size(photos: Path) -> None:
