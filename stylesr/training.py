@@ -8,6 +8,7 @@ import argparse
 import csv
 import json
 import os
+import platform
 import random
 import signal
 import sys
@@ -47,6 +48,7 @@ __all__ = [
     "begin",
     "check_run",
     "descendant",
+    "emulates_bfloat16",
     "load_checkpoint",
     "means",
     "plot_tables",
@@ -349,9 +351,16 @@ def means(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
 def begin(recipe: Any, done: int, processes: int) -> float:
     """Prepare the run's folder: write recipe.json, drop rows of the tables after step `done`.
 
+    Says where --mixed-precision bf16 costs time on this machine.
+
     Returns:
         The minutes spent so far, by losses.csv.
     """
+    if recipe.mixed_precision == "bf16" and emulates_bfloat16():
+        tqdm.write(
+            "this processor has no instructions for bfloat16 and emulates it, which takes many "
+            "times as long: leave --mixed-precision bf16 out"
+        )
     out = Path(recipe.out)
     out.mkdir(parents=True, exist_ok=True)
     values = {**asdict(recipe), "processes": processes}
@@ -364,6 +373,13 @@ def begin(recipe: Any, done: int, processes: int) -> float:
         else:
             path.unlink(missing_ok=True)
     return sum(row["minutes"] for row in _read_rows(out / TABLES[0])[-1:])
+
+
+def emulates_bfloat16() -> bool:
+    """Whether training is on an x86 processor without AVX-512, and so without bfloat16."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    capability = torch.backends.cpu.get_cpu_capability()
+    return x86 and "AVX512" not in capability and not torch.accelerator.is_available()
 
 
 def write_row(path: Path, row: Mapping[str, float]) -> None:

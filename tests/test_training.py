@@ -394,6 +394,34 @@ def test_a_row_that_was_cut_off_is_dropped(cut: str, tmp_path: Path) -> None:
     assert rows_of(tmp_path / "losses.csv")[2:] == ["2,0.1,2", "3,0.5,9"]
 
 
+@pytest.mark.parametrize(
+    ("precision", "machine", "capability", "gpu", "said"),
+    [
+        ("bf16", "x86_64", "AVX2", False, True),
+        ("bf16", "AMD64", "DEFAULT", False, True),
+        ("no", "x86_64", "AVX2", False, False),
+        ("bf16", "x86_64", "AVX512", False, False),
+        ("bf16", "arm64", "DEFAULT", False, False),
+        ("bf16", "x86_64", "AVX2", True, False),
+    ],
+)
+def test_a_run_says_where_bfloat16_is_emulated(
+    precision: Literal["no", "bf16"],
+    machine: str,
+    capability: str,
+    gpu: bool,
+    said: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: gpu)
+    training.begin(Recipe(["a"], str(tmp_path), mixed_precision=precision), 0, processes=1)
+    assert ("leave --mixed-precision bf16 out" in capsys.readouterr().out) == said
+
+
 def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:
     (tmp_path / "losses.csv").touch()
     training.write_row(tmp_path / "losses.csv", {"step": 1})
