@@ -1,4 +1,4 @@
-"""The command line: `stylesr enhance`, `video`, `live`, `models`, `evaluate`, `shrink`, `export`.
+"""The command line: `stylesr enhance`, `video`, `live`, `models`, `evaluate`, `blend`, `export` ….
 
 Whatever is slow to import is imported by the command that needs it, so that help is instant. An
 option that is not given is not passed on: its default is that of the function called.
@@ -376,6 +376,22 @@ def _shrink(model: str, photos: str) -> None:
     print(f"{folder.name}: {size / 1e6:.2f} MB in float16; measure it anew: stylesr evaluate")
 
 
+def _blend(mix: str, to: str) -> None:
+    from stylesr.blending import blend, normalised
+    from stylesr.files import check_unused
+    from stylesr.models import StyleSRNet
+
+    parts = _parse_mix(mix)
+    if len(parts) < 2:
+        raise InputError(f"a blend takes two models or more, name:0.6,other:0.4, got {mix!r}")
+    check_unused(Path(to))
+    shares = normalised(parts)
+    blend(
+        {StyleSRNet.from_pretrained(name): share for name, share in shares.items()}
+    ).save_pretrained(to)
+    print(f"{to}: " + ", ".join(f"{share:.2f} {name}" for name, share in shares.items()))
+
+
 def _usual_style(options: dict[str, Any]) -> str:
     """The model where none is named: plain enlargement, or what paints like a style image."""
     from stylesr.hub import bundled_names, class_name
@@ -423,7 +439,7 @@ def _parse_mix(text: str) -> dict[str, float]:
             name, value = part, 1.0
         name = (name or part).strip()
         if not name or name in mix:
-            raise InputError(f"--style is a name, or name:0.6,other:0.4 of two, got {text!r}")
+            raise InputError(f"a style is a name, or name:0.6,other:0.4 of two, got {text!r}")
         mix[name] = value
     return mix
 
@@ -455,6 +471,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_live(commands)
     _add_models(commands)
     _add_evaluate(commands)
+    _add_blend(commands)
     _add_shrink(commands)
     _add_import(commands)
     _add_export(commands)
@@ -701,6 +718,22 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument(
         "--sheets", metavar="DIR", help="draw a sheet per model: photos, factors and strengths"
     )
+
+
+def _add_blend(commands: Any) -> None:
+    parser = commands.add_parser(
+        "blend",
+        help="make a model's folder of a mix of styles",
+        description="Make a style of its own of the weighted sum of two or more of one base, such "
+        "as a mix that you like, or the weights before and after a last leg of training. With "
+        "the base itself among them it is a milder style.",
+        epilog="Example: stylesr blend starry-night:0.6,great-wave:0.4 --to my-mix",
+    )
+    parser.set_defaults(command=_blend)
+    parser.add_argument(
+        "mix", metavar="MIX", help="names, folders or Hub ids with weights, which are made to sum 1"
+    )
+    parser.add_argument("--to", metavar="DIR", required=True, help="a new or an empty folder")
 
 
 def _add_shrink(commands: Any) -> None:

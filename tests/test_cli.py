@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -244,6 +245,7 @@ def test_a_style_is_enlarged_by_another_network(models: Path, cat: Path, tmp_pat
         ["--help"],
         ["--version"],
         ["evaluate", "--help"],
+        ["blend", "--help"],
         ["shrink", "--help"],
         ["gatys", "--help"],
         ["nope"],
@@ -492,6 +494,66 @@ def test_evaluate_refuses_what_it_cannot_do(
     assert run("evaluate", *arguments) == 2
     assert re.fullmatch(rf"stylesr: error: .*{message}.*\n", capsys.readouterr().err)
     assert not list(models.rglob("metrics.json"))
+
+
+# -- blend ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mix", "same"),
+    [
+        ("dots:3,waves:1", {"style": {"dots": 0.75, "waves": 0.25}}),
+        ("dots:0.6,photo:0.4", {"style": "dots", "strength": 0.6}),
+    ],
+)
+def test_a_blend_is_a_style_that_paints_the_mix(
+    mix: str,
+    same: dict[str, Any],
+    models: Path,
+    scene: Scene,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("blend", mix, "--to", tmp_path / "mine") == 0
+    assert re.fullmatch(r".*mine: 0\.\d\d dots, 0\.\d\d (waves|photo)\n", capsys.readouterr().out)
+    image = to_pil(Picture(scene(23, 31)))
+    pipe = StyleSRPipeline.from_pretrained(["photo", "dots", "waves", str(tmp_path / "mine")])
+    made, mixed = pipe(image, style="mine"), pipe(image, **same)
+    np.testing.assert_array_equal(np.asarray(made.images[0]), np.asarray(mixed.images[0]))
+
+
+@pytest.mark.parametrize(
+    ("mix", "message", "code"),
+    [
+        ("dots", "two models or more.* got 'dots'", 2),
+        ("dots:0,waves:0", "at least one weight above 0", 2),
+        ("dots:-1,waves:2", "weight of 'dots' must be", 2),
+        ("dots:1,dots:2", "a style is a name, or", 2),
+        ("dots,other", "only networks of one base can be blended", 1),
+        ("dots,twin", "twin.*CompactNet", 1),
+    ],
+)
+def test_blend_refuses_what_it_cannot_do(
+    mix: str,
+    message: str,
+    code: int,
+    models: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base = tiny.photo(7)
+    tiny.style(base, 3).save_pretrained(models / "other")
+    CompactNet(channels=4, convolutions=1).save_pretrained(models / "twin")
+    assert run("blend", mix, "--to", tmp_path / "mine") == code
+    assert re.fullmatch(rf"stylesr: error: .*{message}.*\n", capsys.readouterr().err)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_blend_overwrites_nothing(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (models / "dots" / "model.safetensors").read_bytes()
+    assert run("blend", "dots,waves", "--to", models / "dots") == 2
+    assert "is in use" in capsys.readouterr().err
+    assert (models / "dots" / "model.safetensors").read_bytes() == before
 
 
 # -- shrink ---------------------------------------------------------------------------------------
