@@ -730,9 +730,7 @@ def _add_blend(commands: Any) -> None:
         epilog="Example: stylesr blend starry-night:0.6,great-wave:0.4 --to my-mix",
     )
     parser.set_defaults(command=_blend)
-    parser.add_argument(
-        "mix", metavar="MIX", help="names, folders or Hub ids with weights, which are made to sum 1"
-    )
+    parser.add_argument("mix", metavar="MIX", help="names, folders or Hub ids, with their shares")
     parser.add_argument("--to", metavar="DIR", required=True, help="a new or an empty folder")
 
 
