@@ -382,13 +382,11 @@ def _blend(mix: str, to: str) -> None:
     from stylesr.models import StyleSRNet
 
     parts = _parse_mix(mix)
-    if len(parts) < 2:
+    shares = normalised(parts)
+    if len(shares) < 2:
         raise InputError(f"a blend takes two models or more, name:0.6,other:0.4, got {mix!r}")
     check_unused(Path(to))
-    shares = normalised(parts)
-    blend(
-        {StyleSRNet.from_pretrained(name): share for name, share in shares.items()}
-    ).save_pretrained(to)
+    blend({StyleSRNet.from_pretrained(name): parts[name] for name in shares}).save_pretrained(to)
     print(f"{to}: " + ", ".join(f"{share:.2f} {name}" for name, share in shares.items()))
 
 

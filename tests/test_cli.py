@@ -526,6 +526,7 @@ def test_a_blend_is_a_style_that_paints_the_mix(
     ("mix", "message", "code"),
     [
         ("dots", "two models or more.* got 'dots'", 2),
+        ("dots:1,waves:0", "two models or more.* got 'dots:1,waves:0'", 2),
         ("dots:0,waves:0", "at least one weight above 0", 2),
         ("dots:-1,waves:2", "weight of 'dots' must be", 2),
         ("dots:1,dots:2", "a style is a name, or", 2),
