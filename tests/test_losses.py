@@ -39,6 +39,7 @@ from stylesr.losses.perceptual import (
     mean_power,
     moment_loss,
     moments,
+    palette_loss,
     phase_loss,
     recolor_loss,
     relative_gram_loss,
@@ -463,6 +464,14 @@ def test_recolor_takes_any_palette_and_no_patches(noise: Noise) -> None:
     assert recolor_loss(torch.full_like(photo, 0.4), photo).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_palette_is_of_colours_in_the_large(noise: Noise) -> None:
+    flat = noise(2, 3, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    strokes = 0.2 * torch.tensor([1.0, -1.0]).repeat(32)
+    assert palette_loss(flat + strokes, flat).item() < 1e-5, "fine strokes are free"
+    assert palette_loss(flat + 0.1, flat).item() == pytest.approx(0.1, rel=1e-4)
+    assert palette_loss(flat.flip(1), flat).item() > 0.1, "which colour, not how light alone"
+
+
 def test_recolor_by_least_squares(noise: Noise) -> None:
     """Against an independent solver of the same fit, its ridge as rows of their own."""
     ours, photo = noise(1, 3, 10, 12), noise(1, 3, 10, 12, seed=1)
@@ -528,6 +537,7 @@ def test_every_term_has_a_gradient(network: DistilledVGG19, noise: Noise) -> Non
         ),
         "tone": lambda x: tone_loss(x, target),
         "recolor": lambda x: recolor_loss(x, target),
+        "palette": lambda x: palette_loss(x, target),
         "edge": lambda x: edge_loss(x, target),
         "tv": total_variation,
         "lattice": lattice_loss,

@@ -636,6 +636,20 @@ def test_a_transformer_net_is_trained_by_the_same_recipe(
         assert drawn.width > 2 * 96
 
 
+def test_a_palette_draws_the_colours_to_another_style(
+    material: Path, tmp_path: Path, here: Callable[..., int]
+) -> None:
+    """With little else asked for, what is painted comes to have that style's colours."""
+    base = StyleSRNet.from_pretrained(material / "tiny-photo")
+    tiny.style(base, 1).save_pretrained(tmp_path / "colours")
+    options = style_options(material, tmp_path / "out")
+    options += ["--palette", str(tmp_path / "colours"), "--palette-weight", "100", "--style", "0"]
+    options += ["--steps", "20", "--lr", "0.01", "--preview-every", "20", "--save-every", "20"]
+    assert here(style, options) == 0
+    rows = [row["palette"] for row in table(tmp_path / "out" / "losses.csv")]
+    assert sum(rows[-5:]) < 0.5 * sum(rows[:5])
+
+
 def test_works_of_one_hand_are_brought_to_one_brush_scale(
     material: Path, tmp_path: Path, here: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -766,6 +780,10 @@ REFUSED_STYLE = {
     "--soften -1": "--soften must be at least 0, got -1",
     "--network transformer": "has no strengths to train; give --line 0",
     "--network transformer --line 0 --init {odd}/a-style": "holds a StyleSRNet, not a",
+    "--network transformer --line 0 --palette starry-night": "--palette is of --network stylesr",
+    "--palette {odd}/missing": "no model",
+    "--palette {odd}/wider": "is of another size",
+    "--palette-weight -1": "--palette-weight must be at least 0, got -1",
     "--style-size 90 80": "--style-size takes one value for all or one for each --style-image, "
     "got 2 for 1",
     "--previews 0": "--previews must be at least 1, got 0",

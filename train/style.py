@@ -46,6 +46,7 @@ from stylesr.losses.perceptual import (
     lattice_loss,
     mean_grams,
     mean_power,
+    palette_loss,
     phase_loss,
     recolor_loss,
     relative_gram_loss,
@@ -71,6 +72,7 @@ class Recipe:
     network: Literal["stylesr", "transformer"] = "stylesr"  # "transformer" keeps the size
     base: str = "photo"  # the model from which the style starts and with which it blends
     init: str = "starry-night"  # a trained style to go on from; "" for the base, or a new network
+    palette: str = ""  # a style that says what is painted in which colour; the work tells strokes
     perceptual: str = ""  # the perceptual network; fetched once when left out
     # longest side of the style picture, one for all or one each: strokes keep that scale
     style_size: list[int] = field(default_factory=lambda: [1024])
@@ -88,6 +90,7 @@ class Recipe:
     style: float = 6.0
     pooled: float = 0.85  # of the style's statistics: by the batch together, not by each picture
     recolor: float = 0.5  # weight of one colour of the photo becoming one colour of the painting
+    palette_weight: float = 30.0  # of its colours, where a --palette is given
     ramp: float = 0.2  # share of the steps over which the style's weight grows from a fifth
     edge: float = 0.5
     tv: float = 0.3
@@ -149,6 +152,10 @@ def main(recipe: Recipe) -> None:
         model = TransformerNet.from_pretrained(recipe.init) if recipe.init else TransformerNet()
         painter = SameSize(model.train())
     painter.to(device, memory_format=torch.channels_last)
+    palette: Painter | None = None
+    if base and recipe.palette:
+        palette = Painter(training.descendant(base, recipe.base, recipe.palette), base)
+        palette.to(device, memory_format=torch.channels_last).requires_grad_(False)
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
     with accelerator.local_main_process_first():  # one process fetches what is not there yet
         vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)
@@ -246,6 +253,10 @@ def main(recipe: Recipe) -> None:
             "weave": recipe.weave * weave_loss(painted, power),
             "adversarial": recipe.adversarial * strength * hinge_generator(score.float()),
         }
+        if palette:
+            with torch.no_grad(), accelerator.autocast():
+                colors = F.pad(palette(lr, scale, seeds, strength), sides)
+            losses["palette"] = recipe.palette_weight * palette_loss(painted, colors)
         if recipe.steady:
             pair = consistency_loss(painted[:1], painted[1:2], *move)
             losses["steady"] = recipe.steady * pair
@@ -322,8 +333,20 @@ def check(recipe: Recipe) -> None:
     """Refuse what cannot work before any work is done."""
     if recipe.network == "transformer" and recipe.line:
         raise InputError("--network transformer has no strengths to train; give --line 0")
+    if recipe.network == "transformer" and recipe.palette:
+        raise InputError("--palette is of --network stylesr")
     least = 2 if recipe.steady else 1  # with two pictures to compare
-    training.check_run(recipe, batch=least, crop=64, margin=0, previews=1, r1=0, steady=0, soften=0)
+    training.check_run(
+        recipe,
+        batch=least,
+        crop=64,
+        margin=0,
+        previews=1,
+        r1=0,
+        steady=0,
+        soften=0,
+        palette_weight=0,
+    )
     if len(recipe.style_size) not in (1, len(recipe.style_image)):
         raise InputError(
             f"--style-size takes one value for all or one for each --style-image, "

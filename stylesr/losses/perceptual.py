@@ -34,6 +34,7 @@ __all__ = [
     "mean_power",
     "moment_loss",
     "moments",
+    "palette_loss",
     "phase_loss",
     "recolor_loss",
     "relative_gram_loss",
@@ -308,6 +309,12 @@ def recolor_loss(picture: Tensor, target: Tensor, reduce: int = 16) -> Tensor:
     fit = torch.linalg.solve(known @ known.mT + slight, known @ ours.mT)
     rest = (ours - fit.mT @ known).square().mean((1, 2))
     return (rest / (ours.square().mean((1, 2)) + 0.0025)).mean()  # as a spread of 5 %
+
+
+def palette_loss(picture: Tensor, target: Tensor, reduce: int = 16) -> Tensor:
+    """Mean absolute difference of colours at 1/`reduce` of the size: finer strokes are free."""
+    ours, wanted = (F.avg_pool2d(x.float(), reduce) for x in (picture, target))
+    return F.l1_loss(ours, wanted)
 
 
 def lattice_loss(picture: Tensor, period: int = 4, window: int = 7, visible: float = 3.6) -> Tensor:
