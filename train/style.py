@@ -155,7 +155,7 @@ def main(recipe: Recipe) -> None:
     palette: Painter | None = None
     if base and recipe.palette:
         palette = Painter(training.descendant(base, recipe.base, recipe.palette), base)
-        palette.to(device, memory_format=torch.channels_last).requires_grad_(False)
+        palette.to(device, memory_format=torch.channels_last)
     critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
     with accelerator.local_main_process_first():  # one process fetches what is not there yet
         vgg = DistilledVGG19.load(recipe.perceptual or None).to(device)

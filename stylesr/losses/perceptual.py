@@ -312,7 +312,12 @@ def recolor_loss(picture: Tensor, target: Tensor, reduce: int = 16) -> Tensor:
 
 
 def palette_loss(picture: Tensor, target: Tensor, reduce: int = 16) -> Tensor:
-    """Mean absolute difference of colours at 1/`reduce` of the size: finer strokes are free."""
+    """Mean absolute difference of colours at 1/`reduce` of the size, whatever the strokes are.
+
+    Args:
+        picture, target: (N, 3, H, W) of one size, RGB in [0, 1], sides of at least `reduce`.
+        reduce: side, in pixels, of the squares whose means are compared.
+    """
     ours, wanted = (F.avg_pool2d(x.float(), reduce) for x in (picture, target))
     return F.l1_loss(ours, wanted)
 
